@@ -1,0 +1,1 @@
+"""gapless keeps the history of financial series complete."""

@@ -1,0 +1,106 @@
+"""Datasets: a kind of record with typed fields, a key, a time axis, a conflict policy and a frontier rule."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from gapless.core.grid import Grid
+from gapless.core.span import DAWN, MINUTE, Instant, Span, span
+
+
+class Type(StrEnum):
+    """Column types; `store` gives each its native type on both databases."""
+
+    FLOAT = "float"
+    INT = "int"
+    TEXT = "text"
+    BOOL = "bool"
+    #: Exact decimals, for won amounts.
+    DECIMAL = "decimal"
+    #: A calendar date without time.
+    DATE = "date"
+    #: An instant, UTC.
+    TIME = "time"
+
+
+class Axis(StrEnum):
+    """How records lie in time."""
+
+    STEP = "step"
+    DAY = "day"
+    MONTH = "month"
+    FISCAL_YEAR = "fiscal year"
+    EVENT = "event"
+
+
+class Conflict(StrEnum):
+    """What happens when a record with the same key comes again."""
+
+    FIRST = "keep first"
+    LAST = "last wins"
+    CHANGED = "only if changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One typed field of a record."""
+
+    name: str
+    type: Type
+    nullable: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A kind of record. Its time column is always `time`: the start instant of the record."""
+
+    name: str
+    source: str
+    grid: Grid
+    axis: Axis
+    columns: tuple[Column, ...]
+    #: Columns beside (series, time) that make a record unique.
+    key: tuple[str, ...] = ()
+    conflict: Conflict = Conflict.CHANGED
+    #: Column with the rank of a value (0 is best): a worse rank never replaces a better one.
+    rank: str | None = None
+    #: How long after its end a record may still change at the source.
+    settle: timedelta = timedelta(seconds=2)
+    #: How far back the source goes, if it forgets; older spans are *unavailable*.
+    retention: timedelta | None = None
+    #: Zone of bare dates on the command line and in JSON.
+    zone: str = "UTC"
+    #: What a series of this dataset looks like, for errors and `gapless datasets`.
+    example: str = ""
+    #: A series id must match this from start to end.
+    pattern: str = r"\S+"
+    #: Width of one period, used for tallies and for following; months count as 30 days.
+    period: timedelta = field(default=timedelta(minutes=1))
+
+    @property
+    def table(self) -> str:
+        """The name of its data table; case matters to candle units (1m, 1M), but not to databases."""
+        return "data_" + re.sub(r"[^a-z0-9]+", "_", self.name.replace("1M", "1mo").lower())
+
+    @property
+    def tally_width(self) -> int:
+        """Microseconds of one tally: a thousand periods, so that a hand-made hole is found to within a few pages."""
+        return max(1000 * (self.period // timedelta(microseconds=1)), MINUTE)
+
+    def frontier(self, now: Instant) -> Instant:
+        """The time from which on records may still change, seen at `now`."""
+        return self.grid.floor(now - self.settle // timedelta(microseconds=1))
+
+    def unavailable(self, now: Instant) -> Span | None:
+        """What the source has forgotten at `now`."""
+        if self.retention is None:
+            return None
+        return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
+
+    def is_series(self, name: str) -> bool:
+        """Whether `name` can be a series of this dataset."""
+        return re.fullmatch(self.pattern, name) is not None

@@ -1,0 +1,115 @@
+"""One tree of errors, sorted by what to do next.
+
+*again later* (`TryAgain`), *wait as told* (`Refused`), *give this span up* (`BadReply`), *hold* the series or the
+job (`Hold`). Everything a user can cause ends in a message whose last words are the next step, and in an exit code.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from gapless.core.span import Span
+
+
+class Exit(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    REFUSED = 4
+    DATABASE = 5
+    INTERRUPTED = 130
+
+
+class GaplessError(Exception):
+    """Anything we can explain: a message, and the next step as `hint`."""
+
+    exit = Exit.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(GaplessError):
+    """The caller's words are off; `field` names the one to change."""
+
+    exit = Exit.USAGE
+
+    def __init__(self, message: str, *, field: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class NotAllowed(GaplessError):
+    """The state of the thing does not allow this verb now."""
+
+
+class StoreError(GaplessError):
+    """The database is out of reach, locked, read-only, full, newer than the program, or not ours."""
+
+    exit = Exit.DATABASE
+
+
+class LeaseLost(GaplessError):
+    """Somebody else holds the segment now: nothing of this page was stored."""
+
+
+class SourceError(GaplessError):
+    """A provider did not give what was asked."""
+
+    exit = Exit.REFUSED
+
+    def __init__(self, message: str, *, source: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.source = source
+
+
+class TryAgain(SourceError):
+    """Passing trouble: time-outs, 5xx, bodies cut or not what was announced."""
+
+
+class Unreachable(TryAgain):
+    """Nothing answers at the provider's address."""
+
+
+class Refused(SourceError):
+    """The provider told us to wait (429, 418, 020): `seconds` from now, for everybody who shares the budget."""
+
+    def __init__(self, message: str, *, source: str, seconds: float, hint: str = "") -> None:
+        super().__init__(message, source=source, hint=hint)
+        self.seconds = seconds
+
+
+class BadReply(SourceError):
+    """A well-formed reply with records we cannot read; `span` is the part it spoils, when that can be told."""
+
+    def __init__(self, message: str, *, source: str, span: Span | None = None, hint: str = "") -> None:
+        super().__init__(message, source=source, hint=hint)
+        self.span = span
+
+
+class Hold(SourceError):
+    """Asking again would not help before the owner has acted."""
+
+
+class UnknownSeries(Hold):
+    """The provider does not know this series; only this series is held."""
+
+
+class HoldJob(Hold):
+    """The whole job is held."""
+
+
+class Unauthorized(HoldJob):
+    """The provider refused our key."""
+
+
+class SchemaChanged(HoldJob):
+    """No record of the reply has the shape we know: the provider changed its answer."""

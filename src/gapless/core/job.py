@@ -1,0 +1,172 @@
+"""Jobs: an owner's wish, its states and the moves between them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from gapless.core.errors import NotAllowed
+from gapless.core.span import HOUR, Instant, Span
+
+
+class JobState(StrEnum):
+    """See `MOVES` for the ways between them."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Mode(StrEnum):
+    """What of the wanted span is asked for."""
+
+    MISSING = "missing"
+    MISSING_AND_FAILED = "missing+failed"
+    ALL = "all"
+
+
+class Direction(StrEnum):
+    """Where a segment's cursor moves; `both` is a wish for two segments that converge."""
+
+    BOTH = "both"
+    BACKWARD = "backward"
+    FORWARD = "forward"
+
+
+class Queue(StrEnum):
+    """Queues have slots of their own."""
+
+    LIVE = "live"
+    DAILY = "daily"
+    BACKFILL = "backfill"
+    COMPUTE = "compute"
+
+
+class Priority(IntEnum):
+    """Claimed in this order, strictly, until ageing lifts a job."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Kind(StrEnum):
+    """What a job does; one file each in `work`."""
+
+    COLLECT = "collect"
+    FOLLOW = "follow"
+
+
+P, R, Z = JobState.PENDING, JobState.RUNNING, JobState.PAUSED
+D, I, F, C = JobState.DONE, JobState.INCOMPLETE, JobState.FAILED, JobState.CANCELLED
+
+#: verb -> from which states -> to which state. The only table of moves; SQL uses it in its WHERE.
+MOVES: dict[str, tuple[frozenset[JobState], JobState]] = {
+    "claim": (frozenset({P}), R),
+    "pause": (frozenset({P, R}), Z),
+    "resume": (frozenset({Z}), P),
+    "cancel": (frozenset({P, R, Z}), C),
+    "retry": (frozenset({I, F, C}), P),
+    "done": (frozenset({P, R}), D),
+    "incomplete": (frozenset({P, R}), I),
+    "failed": (frozenset({P, R}), F),
+}
+#: States that no worker leaves by itself.
+FINAL = frozenset(JobState) - {P, R, Z}
+#: Waiting this long lifts a job by one class, so LOW never starves: NORMAL overtakes a HIGH one six hours younger.
+AGEING = 6 * HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What an owner wants: the identity of a job while it is unfinished."""
+
+    owner: str
+    kind: Kind
+    dataset: str
+    series: tuple[str, ...]
+    #: The wanted span on the grid, its end pinned at the frontier of creation.
+    span: Span
+    mode: Mode = Mode.MISSING
+    direction: Direction = Direction.BOTH
+    #: Periods at the end that are asked again although covered.
+    recheck: int = 0
+    #: The span as it was said ("days=30"): two sayings of the same wish are one job although the clock moved on.
+    said: str = ""
+
+    @property
+    def key(self) -> str:
+        """A digest that is equal for identical wishes."""
+        span = self.said or f"{self.span.start}..{self.span.end}"
+        parts = [self.owner, self.kind, self.dataset, *sorted(self.series), span, self.mode, self.direction]
+        return hashlib.sha256("\x1f".join([*parts, str(self.recheck)]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A row of the job table; times are microseconds UTC."""
+
+    id: int
+    wish: str
+    owner: str
+    kind: str
+    dataset: str
+    #: How many series it covers; the names are in `job_series`.
+    series_count: int
+    name: str
+    start: Instant
+    end: Instant
+    mode: str
+    direction: str
+    recheck: int
+    queue: str
+    priority: int
+    #: Place in the order of claiming: creation time plus six hours a class.
+    turn: int
+    state: str
+    #: Last error, or why it ended so.
+    error: str
+    #: Requests per second the owner allows this job, if fewer than the budget.
+    rate: float | None
+    #: Cells of the wanted span, and how many of them were covered when the job was made.
+    total: int
+    cached: int
+    rows: int
+    requests: int
+    created_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
+
+    @property
+    def span(self) -> Span:
+        """The pinned span."""
+        return Span(self.start, self.end)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether only an owner can move it on."""
+        return self.state in FINAL
+
+
+def turn(created_at: Instant, priority: Priority) -> int:
+    """Where a job stands in the order of claiming; smaller goes first."""
+    return created_at + int(priority) * AGEING
+
+
+def check_move(state: str, verb: str, job: int) -> None:
+    """Raise `NotAllowed` with the way on, unless `verb` may be done in `state`."""
+    allowed, _ = MOVES[verb]
+    if JobState(state) in allowed:
+        return
+    ways = sorted(v for v, (states, _) in MOVES.items() if state in states and v in OWNER_VERBS)
+    hint = f"it can be: {', '.join(ways)}" if ways else "fill the same span again with a new job"
+    raise NotAllowed(f"job {job} is {state} and cannot {verb}", hint=hint)
+
+
+#: Verbs of people; the others are moves of the engine.
+OWNER_VERBS = frozenset({"pause", "resume", "cancel", "retry"})

@@ -1,0 +1,208 @@
+"""Budgets and backoff as arithmetic.
+
+A budget is a GCRA (generic cell rate algorithm, ITU-T I.371) with burst 1: one number, the theoretical arrival time
+`tat`, is the earliest instant at which the next request may leave. The store loads a budget under a lock, applies one
+of these functions, and saves it: the sum stands only here.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from gapless.core.span import DAY, SECOND, Instant
+
+#: Share of a windowed limit that we use, so that neither clock seconds nor sliding windows ever refuse us.
+SAFETY = 0.95
+#: From this many requests per second slots are taken in batches of `BATCH` microseconds.
+BATCH_RATE = 100.0
+BATCH = 20_000
+#: Parts of a batch period that a reservation may reach ahead; live reaches further, so it goes first.
+LEAD_BACKFILL = 0.25
+LEAD_LIVE = 1.0
+#: A `tat` further ahead than this is the trace of a clock that jumped.
+HORIZON = 60 * SECOND
+FREE, PROBE_NEXT, PROBE_OUT = 0, 1, 2
+#: How long the others wait for the one request that tries after a block.
+PROBE_PATIENCE = 5 * SECOND
+#: A wait longer than this gives the segment back.
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What a source allows for one group of endpoints."""
+
+    #: `source/group`; the scope (credential or egress address) is added by the settings.
+    key: str
+    #: Requests per second; None for no limit.
+    rate: float | None
+    #: Requests a day, and the zone offset in microseconds at whose midnight it starts anew.
+    daily: int | None = None
+    reset_offset: int = 0
+
+
+def interval(rate: float | None) -> int:
+    """Microseconds between departures at 95 % of a windowed limit; 0 without a limit."""
+    return 0 if not rate else round(SECOND / (rate * SAFETY))
+
+
+def batch(step: int) -> int:
+    """How many departures are reserved at once when they are `step` microseconds apart."""
+    return max(1, BATCH // step) if 0 < step <= SECOND / BATCH_RATE else 1
+
+
+def lead(step: int, live: bool) -> int:
+    """How far ahead of now, in microseconds, a reservation may leave: live before backfill."""
+    return round(step * batch(step) * (LEAD_LIVE if live else LEAD_BACKFILL))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A row of the budget table: one per source, group and scope, shared by every process."""
+
+    key: str
+    #: Requests per second of the source's limit; None for none.
+    rate: float | None
+    #: Earliest instant at which the next request may leave.
+    tat: Instant = 0
+    blocked_until: Instant = 0
+    #: Refusals in a row, for doubling.
+    blocks: int = 0
+    #: 0: free; 1: the next departure after a block is a probe; 2: the probe is under way.
+    probing: int = 0
+    daily: int | None = None
+    #: Requests of `day`, counted when reserved.
+    used: int = 0
+    day: int = 0
+    reset_offset: int = 0
+    #: Departures in clock second `second`, and in the one before.
+    second: int = 0
+    sent: int = 0
+    sent_before: int = 0
+    requests: int = 0
+    refusals: int = 0
+
+    @property
+    def step(self) -> int:
+        """Microseconds between departures."""
+        return interval(self.rate)
+
+    def recent(self, now: Instant) -> float:
+        """Our own departures in the second before `now`, by the usual two-bucket estimate."""
+        age = now // SECOND - self.second
+        share = now % SECOND / SECOND
+        if age == 0:
+            return self.sent + self.sent_before * (1 - share)
+        return self.sent * (1 - share) if age == 1 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`count` departures from `at` on, `step` microseconds apart; a probe goes alone after a block."""
+
+    at: Instant
+    count: int
+    step: int
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """No departure yet: ask again at `at`, for this reason: budget, block or quota."""
+
+    at: Instant
+    reason: str
+
+
+def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had."""
+    if budget.blocked_until > now:
+        return budget, Later(budget.blocked_until, "block")
+    day = (now + budget.reset_offset) // DAY
+    used = budget.used if budget.day == day else 0
+    # Interactive reads keep a fiftieth of the day for themselves.
+    allowed = None if budget.daily is None else budget.daily - (0 if live else budget.daily // 50)
+    if allowed is not None and used >= allowed:
+        return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
+    step = budget.step
+    reach = lead(step, live)
+    tat = min(budget.tat, now + HORIZON)
+    if tat > now + reach:
+        return budget, Later(tat - reach, "block" if budget.probing == PROBE_OUT else "budget")
+    probe = budget.probing != FREE
+    count = 1 if probe else batch(step)
+    if allowed is not None:
+        count = min(count, allowed - used)
+    at = max(tat, now)
+    second, same = at // SECOND, at // SECOND == budget.second
+    after = replace(
+        budget,
+        tat=at + (PROBE_PATIENCE if probe else count * step),
+        probing=PROBE_OUT if probe else FREE,
+        day=day,
+        used=used + count,
+        second=second,
+        sent=budget.sent + count if same else count,
+        sent_before=budget.sent_before if same else (budget.sent if second == budget.second + 1 else 0),
+        requests=budget.requests + count,
+    )
+    return after, Grant(at, count, step, probe)
+
+
+def refuse(budget: Budget, now: Instant, seconds: float) -> Budget:
+    """After a refusal nobody sends for a while; refusals of requests that had left already do not add up."""
+    if budget.blocked_until > now:
+        until = max(budget.blocked_until, now + round(max(1.0, seconds) * SECOND))
+        return replace(budget, blocked_until=until, tat=until, refusals=budget.refusals + 1)
+    until = now + round(block_seconds(seconds, budget.blocks) * SECOND)
+    return replace(
+        budget,
+        blocked_until=until,
+        tat=until,
+        blocks=budget.blocks + 1,
+        probing=PROBE_NEXT,
+        refusals=budget.refusals + 1,
+    )
+
+
+def answered(budget: Budget, now: Instant, *, remaining: int | None, probe: bool) -> Budget:
+    """After a good reply: a probe's success frees the others, and foreign use of the same limit slows us down."""
+    after = budget
+    if probe and budget.probing == PROBE_OUT:
+        after = replace(after, probing=FREE, blocks=0, tat=now + budget.step)
+    if budget.rate and remaining is not None and foreign_use(budget.rate, remaining, budget.recent(now)):
+        after = replace(after, tat=max(after.tat, now + SECOND // (remaining + 1)))
+    return after
+
+
+def guard(step: int) -> float:
+    """Seconds by which a departure may be late before it is forfeited and taken anew."""
+    return max(0.004, min(0.050, step / SECOND / 8))
+
+
+def foreign_use(limit: float, remaining: int, ours: float) -> bool:
+    """Whether others use up the same limit: the source has less left than our own requests of a second explain."""
+    return remaining + ours + 2 < limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Exponential, with jitter, bounded."""
+
+    first: float = 1.0
+    retries: int = 3
+    most: float = 60.0
+
+    def delay(self, attempt: int, chance: random.Random) -> float:
+        """Seconds before attempt `attempt` (1 is the first retry): 1, 2, 4 … each ±10 %."""
+        return float(min(self.most, self.first * 2 ** (attempt - 1)) * chance.uniform(0.9, 1.1))
+
+    def is_spent(self, attempt: int) -> bool:
+        """Whether `attempt` failures are all that is allowed."""
+        return attempt > self.retries
+
+
+def block_seconds(told: float, repeats: int) -> float:
+    """How long everybody keeps silent after a refusal; a repeated one doubles the wait, up to an hour."""
+    return float(min(3600.0, max(told, 1.0) * 2 ** min(repeats, 12)))

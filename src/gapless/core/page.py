@@ -1,0 +1,60 @@
+"""What is asked of a source, and what a reply is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gapless.core.span import Instant, Span
+
+#: A record as the store writes it: time, further key columns, then the dataset's columns in their order.
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How a source pages through a dataset."""
+
+    #: Most rows in one reply.
+    rows: int
+    #: Whether a reply is cut by a count of existing rows, so that asking backward jumps over emptiness.
+    jumps_back: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request: the newest `limit` records of `series` before `span.end`, wanted down to `span.start`."""
+
+    series: str
+    span: Span
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One reply: rows in ascending key order, and exactly what it proves."""
+
+    rows: list[Row]
+    #: The span for which the rows are everything the source has; None when the reply proves nothing.
+    proven: Span | None
+    #: The source has no record before this instant: a dated fact of the series, not coverage.
+    nothing_before: Instant | None = None
+    #: The source's clock when the request left (never later than the truth), where it tells one.
+    source_time: Instant | None = None
+    #: Requests the source says are left in the current second, where it tells.
+    remaining: int | None = None
+
+    def before(self, frontier: Instant) -> Page:
+        """The same page cut at the frontier: what may still change is neither stored nor covered."""
+        if self.proven is None or self.proven.end <= frontier:
+            return self
+        kept = [row for row in self.rows if row[0] < frontier]
+        proven = Span(self.proven.start, frontier) if self.proven.start < frontier else None
+        fact = self.nothing_before if self.nothing_before is None else min(self.nothing_before, frontier)
+        return Page(
+            rows=kept,
+            proven=proven,
+            nothing_before=fact,
+            source_time=self.source_time,
+            remaining=self.remaining,
+        )

@@ -1,0 +1,83 @@
+"""Which request comes next in a segment: a pure function of what the ledger still misses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gapless.core.grid import Grid
+from gapless.core.page import Shape
+from gapless.core.plan import THIN
+from gapless.core.span import Instant, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What a slot remembers between pages; losing it costs at most a request, never a row."""
+
+    #: Cells of the next forward request.
+    forward: int
+    #: Cells at most per request: halved to isolate a record that spoils its page.
+    limit: int
+    #: End of the hole that a long forward page left behind it, asked next.
+    hole: Instant | None = None
+
+
+def fresh(shape: Shape) -> Window:
+    """The window a slot starts with."""
+    return Window(forward=shape.rows, limit=shape.rows)
+
+
+def backward(grid: Grid, spans: list[Span], limit: int) -> Span:
+    """The newest missing part that one request can answer; scattered gaps in its reach come along."""
+    end = spans[-1].end
+    reach = grid.add(end, -limit)
+    start = end
+    for part in reversed(spans):
+        if part.end <= reach:
+            break
+        start = max(part.start, reach)
+    return Span(start, end)
+
+
+def forward(grid: Grid, spans: list[Span], window: Window) -> Span:
+    """The oldest missing part, as far as the window reaches, up to its last missing cell."""
+    start = spans[0].start
+    if window.hole is not None and spans[0].end == window.hole:
+        return spans[0]
+    reach = grid.add(start, window.forward)
+    end = start
+    for part in spans:
+        if part.start >= reach:
+            break
+        end = min(part.end, reach)
+    return Span(start, end)
+
+
+def next_ask(grid: Grid, spans: list[Span], window: Window, is_backward: bool) -> tuple[Span, int]:
+    """The span and the row limit of the next request for `spans` (not empty)."""
+    asked = backward(grid, spans, window.limit) if is_backward else forward(grid, spans, window)
+    return asked, min(window.limit, grid.count(asked.start, asked.end))
+
+
+def widen(window: Window, grid: Grid, shape: Shape, asked: Span, limit: int, times: list[Instant]) -> Window:
+    """The window after a good reply with records at `times` (ascending).
+
+    A page that does not touch the cursor leaves a hole; otherwise the next forward window holds about as many cells
+    as a full page of the density just seen, at most twice what it was: it doubles over emptiness.
+    """
+    limit_next = min(shape.rows, window.limit * 2)
+    left_hole = len(times) >= limit and bool(times) and times[0] > asked.start
+    if window.hole is not None:
+        return replace(window, limit=limit_next, hole=times[0] if left_hole else None)
+    seen = Span(times[0], asked.end) if left_hole else asked
+    found = sum(1 for at in times if at in seen)
+    density = found / max(1, grid.count(seen.start, seen.end))
+    sized = shape.rows if density >= THIN else int(0.9 * shape.rows / max(density, 1e-6))
+    ahead = max(shape.rows, min(sized, 2 * window.forward))
+    return Window(forward=ahead, limit=limit_next, hole=times[0] if left_hole else None)
+
+
+def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:
+    """Whether a forward page came back with emptiness, so that the segment had better run backward."""
+    found = sum(1 for at in times if asked.start <= at < asked.end)
+    return found < THIN * grid.count(asked.start, asked.end)

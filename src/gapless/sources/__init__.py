@@ -1,0 +1,20 @@
+"""Connectors to providers: a source says only what is special about its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from gapless.sources.base import Source
+from gapless.sources.http import Http
+from gapless.sources.upbit import Upbit
+
+#: Every source by name; each is made with the transport to its provider.
+SOURCES: dict[str, type[Upbit]] = {Upbit.name: Upbit}
+
+Connect = Callable[[str, str, timedelta], Source]
+
+
+def connect(name: str, base_url: str, timeout: timedelta) -> Source:
+    """The source `name`, talking to `base_url` (scheme, host and port)."""
+    return SOURCES[name](Http(name, base_url, timeout))

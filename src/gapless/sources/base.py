@@ -1,0 +1,46 @@
+"""The contract between a source and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from gapless.core.dataset import Dataset
+from gapless.core.pacing import Limit
+from gapless.core.page import Ask, Page, Shape
+from gapless.core.span import Instant
+
+
+class Source(Protocol):
+    """One provider. Instances may be used from several threads at once."""
+
+    name: str
+    datasets: Mapping[str, Dataset]
+
+    @property
+    def base_url(self) -> str:
+        """Where it sends requests: scheme, host and port."""
+        ...
+
+    def shape(self, dataset: Dataset) -> Shape:
+        """How it pages through a dataset."""
+        ...
+
+    def limit(self, dataset: Dataset) -> Limit:
+        """What the provider allows for requests of this dataset."""
+        ...
+
+    def fetch(self, dataset: Dataset, ask: Ask, now: Instant) -> Page:
+        """Send one request, read the reply strictly, and say what it proves.
+
+        Raises `TryAgain`, `Refused`, `BadReply`, `UnknownSeries` or another `Hold`. `now` is database time.
+        """
+        ...
+
+    def catalogue(self) -> list[tuple[str, str]]:
+        """Ask the provider which series it has: ids and names."""
+        ...
+
+    def close(self) -> None:
+        """Drop the connections."""
+        ...

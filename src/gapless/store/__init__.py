@@ -1,0 +1,1 @@
+"""Durable state: schema, statements and page commits on SQLite and PostgreSQL."""

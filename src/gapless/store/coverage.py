@@ -1,0 +1,97 @@
+"""The ledger: spans that the source has answered for, kept merged, and what jobs of mode all have proven.
+
+Every change happens under the lock of the series (`series.lock`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select
+
+from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
+from gapless.store.database import Tx
+from gapless.store.schema import coverage, proof
+from gapless.store.sql import Statement
+
+_b = bindparam
+#: Most ranges looked at to choose one request: a page of 200 cells can touch no more.
+NEAR = 256
+
+
+class _Ledger:
+    """The statements of one table of spans, addressed by `job` too where it has that column."""
+
+    def __init__(self, table: Table) -> None:
+        self.keys = [name for name in ("job", "series") if name in table.c]
+        mine = [table.c[name] == _b(name) for name in self.keys]
+        touching = [*mine, table.c.start <= _b("hi"), table.c.end >= _b("lo")]
+        inside = [*mine, table.c.start < _b("hi"), table.c.end > _b("lo")]
+        columns: list[ColumnElement[int]] = [table.c.start, table.c.end]
+        self.touching = Statement(select(*columns).where(*touching).order_by(table.c.start))
+        self.inside = Statement(select(*columns).where(*inside).order_by(table.c.start))
+        self.newest = Statement(select(*columns).where(*inside).order_by(table.c.start.desc()).limit(NEAR))
+        self.oldest = Statement(select(*columns).where(*inside).order_by(table.c.start).limit(NEAR))
+        self.delete = Statement(delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last")))
+        values = {name: _b(name) for name in [*self.keys, "start", "end"]}
+        self.insert = Statement(insert(table).values(**values))
+        self.forget = Statement(delete(table).where(*mine))
+
+    def key(self, series: int, job: int | None) -> dict[str, int]:
+        return {"series": series} if job is None else {"series": series, "job": job}
+
+
+_COVERAGE = _Ledger(coverage)
+_PROOF = _Ledger(proof)
+
+
+def _ledger(job: int | None) -> _Ledger:
+    return _COVERAGE if job is None else _PROOF
+
+
+def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = None) -> list[Span]:
+    """Covered spans that overlap `within`, whole and in order; with `job` what that job has proven."""
+    ledger = _ledger(job)
+    lo, hi = (within.start, within.end) if within else (DAWN, DOOM)
+    return [Span(*row) for row in tx.rows(ledger.inside, **ledger.key(series, job), lo=lo, hi=hi)]
+
+
+def near(
+    tx: Tx, series: int, within: Span, *, backward: bool, job: int | None = None
+) -> tuple[list[Span], Instant | None]:
+    """Covered spans of `within` next to its newest (or oldest) end.
+
+    Returns them in order, and the instant beyond which no look was taken (None: all are there).
+    """
+    ledger = _ledger(job)
+    statement = ledger.newest if backward else ledger.oldest
+    found = [Span(*row) for row in tx.rows(statement, **ledger.key(series, job), lo=within.start, hi=within.end)]
+    if backward:
+        found.reverse()
+    if len(found) < NEAR:
+        return found, None
+    return found, found[0].start if backward else found[-1].end
+
+
+def extend(tx: Tx, series: int, proven: Span, *, job: int | None = None) -> list[Span]:
+    """Add a proven span, merging with its neighbours; returns the part that was covered before."""
+    ledger = _ledger(job)
+    key = ledger.key(series, job)
+    touching = [Span(*row) for row in tx.rows(ledger.touching, **key, lo=proven.start, hi=proven.end)]
+    if len(touching) == 1 and touching[0].start <= proven.start and proven.end <= touching[0].end:
+        return [proven]
+    start, end = proven.start, proven.end
+    if touching:
+        start, end = min(start, touching[0].start), max(end, touching[-1].end)
+        tx.run(ledger.delete, **key, first=touching[0].start, last=touching[-1].start)
+    tx.run(ledger.insert, **key, start=start, end=end)
+    return [part for one in touching if (part := one.clip(proven))]
+
+
+def withdraw(tx: Tx, series: int, lost: Span) -> None:
+    """Take a span back: it counts as missing again."""
+    ledger = _COVERAGE
+    touched = spans(tx, series, lost)
+    if not touched:
+        return
+    tx.run(ledger.delete, series=series, first=touched[0].start, last=touched[-1].start)
+    for part in subtract(touched, [lost]):
+        tx.run(ledger.insert, series=series, start=part.start, end=part.end)

@@ -1,0 +1,146 @@
+"""Connections and transactions on SQLite and PostgreSQL, behind one small face.
+
+Everything the store does is a function of a `Tx`. `write` runs such a function in a transaction, once or (after a
+deadlock) again, so it must not mind being repeated. Driver errors become `StoreError` with the next step.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from gapless.core.errors import StoreError
+from gapless.store.sql import Statement
+
+T = TypeVar("T")
+Work = Callable[["Tx"], T]
+
+
+class Tx:
+    """A transaction, or a consistent read, on one connection."""
+
+    __slots__ = ("cursor", "name")
+
+    def __init__(self, name: str, cursor: Any) -> None:
+        #: `sqlite` or `postgresql`.
+        self.name = name
+        #: The driver's cursor.
+        self.cursor = cursor
+
+    def _execute(self, statement: Statement, params: dict[str, Any]) -> Any:
+        text, fixed = statement.text(self.name)
+        return self.cursor.execute(text, {**fixed, **params} if fixed else params)
+
+    def rows(self, statement: Statement, **params: Any) -> list[tuple[Any, ...]]:
+        """All rows, as tuples."""
+        self._execute(statement, params)
+        found: list[tuple[Any, ...]] = self.cursor.fetchall()
+        return found
+
+    def one(self, statement: Statement, **params: Any) -> tuple[Any, ...] | None:
+        """The first row, if any."""
+        self._execute(statement, params)
+        found: tuple[Any, ...] | None = self.cursor.fetchone()
+        return found
+
+    def value(self, statement: Statement, **params: Any) -> Any:
+        """The only value of the only row."""
+        row = self.one(statement, **params)
+        return None if row is None else row[0]
+
+    def run(self, statement: Statement, **params: Any) -> int:
+        """How many rows were changed."""
+        self._execute(statement, params)
+        changed: int = self.cursor.rowcount
+        return changed
+
+    def each(self, statement: Statement, params: list[dict[str, Any]]) -> None:
+        """The statement once for each set of values."""
+        text, fixed = statement.text(self.name)
+        if params:
+            self.cursor.executemany(text, [{**fixed, **one} for one in params] if fixed else params)
+
+
+class Database(ABC):
+    """One database, shared by the threads of this process."""
+
+    #: `sqlite` or `postgresql`.
+    name: str
+    #: The address, fit for people: no password.
+    address: str
+    #: What opens a consistent view.
+    begin_view = "BEGIN"
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._opened: list[Any] = []
+        self._opening = threading.Lock()
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """A new driver connection in autocommit mode."""
+
+    @abstractmethod
+    def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:
+        """Run `work` in a transaction; `urgent` goes before waiting pages, `isolated` never shares a transaction."""
+
+    @abstractmethod
+    def explain(self, error: BaseException) -> StoreError | None:
+        """What a driver's error means to a user; None when it is not one of the driver's."""
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A consistent view of the database; nothing may be written. Reads inside a read share its view."""
+        outer: Tx | None = getattr(self._local, "view", None)
+        if outer is not None:
+            yield outer
+            return
+        with self.explained():
+            cursor = self._mine().cursor()
+            cursor.execute(self.begin_view)
+            self._local.view = Tx(self.name, cursor)
+            try:
+                yield self._local.view
+            finally:
+                self._local.view = None
+                cursor.execute("ROLLBACK")
+                cursor.close()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn errors of the driver into `StoreError`."""
+        try:
+            yield
+        except Exception as error:
+            meant = self.explain(error)
+            if meant is None:
+                raise
+            raise meant from error
+
+    def _mine(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> Any:
+        with self.explained():
+            connection = self.connect()
+        with self._opening:
+            self._opened.append(connection)
+        return connection
+
+    def changed(self) -> int:
+        """A number that differs after another process has committed, where the database tells; else 0."""
+        return 0
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        with self._opening:
+            for connection in self._opened:
+                connection.close()
+            self._opened.clear()
+        self._local = threading.local()

@@ -1,0 +1,177 @@
+"""Jobs: made once per wish, moved only along the table of `core.job`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from gapless.core.job import FINAL, MOVES, Job, JobState, Priority, Wish, check_move, turn
+from gapless.core.span import Instant
+from gapless.store.database import Tx
+from gapless.store.schema import job, job_series, proof, series
+from gapless.store.sql import Statement, among
+
+_b = bindparam
+_NAMES = [one.name for one in fields(Job)]
+_COLUMNS = [job.c[name] for name in _NAMES]
+_UNFINISHED = [state.value for state in JobState if state not in FINAL]
+
+_GET = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")))
+_LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_update())
+_BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
+_LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
+_UNENDED = Statement(
+    select(job.c.id).where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value])).order_by(job.c.id)
+)
+_INSERT = Statement(
+    insert(job).values({name: _b(f"new_{name}") for name in _NAMES if name != "id"}).returning(job.c.id)
+)
+_ADD_SERIES = Statement(insert(job_series).values(job=_b("its_job"), series=_b("its_series")))
+_SERIES = Statement(
+    select(series.c.id, series.c.name)
+    .join(job_series, job_series.c.series == series.c.id)
+    .where(job_series.c.job == _b("its_job"))
+    .order_by(series.c.id)
+)
+_MOVES = {
+    verb: Statement(
+        update(job)
+        .where(job.c.id == _b("its_id"), among(job.c.state, sources))
+        .values(state=target.value, error=_b("its_error"), ended_at=_b("ended") if target in FINAL else None)
+    )
+    for verb, (sources, target) in MOVES.items()
+}
+_TOTALS = Statement(update(job).where(job.c.id == _b("its_id")).values(rows=_b("all_rows"), requests=_b("all_requests")))
+_PRIORITY = Statement(
+    update(job).where(job.c.id == _b("its_id")).values(priority=_b("its_priority"), turn=_b("its_turn"))
+)
+_RATE = Statement(update(job).where(job.c.id == _b("its_id")).values(rate=_b("its_rate")))
+_STATES = Statement(select(job.c.state, func.count()).group_by(job.c.state))
+_FORGET_PROOF = Statement(delete(proof).where(proof.c.job == _b("its_job")))
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    return Job(**dict(zip(_NAMES, row, strict=True)))
+
+
+def get(tx: Tx, job_id: int) -> Job | None:
+    """A job by id."""
+    row = tx.one(_GET, its_id=job_id)
+    return None if row is None else _job(row)
+
+
+def lock(tx: Tx, job_id: int) -> Job | None:
+    """A job under its row lock: who ends a segment takes it first."""
+    row = tx.one(_LOCK, its_id=job_id)
+    return None if row is None else _job(row)
+
+
+def unfinished(tx: Tx, wish_key: str) -> Job | None:
+    """The unfinished job of an identical wish."""
+    row = tx.one(_BY_WISH, its_wish=wish_key)
+    return None if row is None else _job(row)
+
+
+def recent(tx: Tx, most: int = 200) -> list[Job]:
+    """The newest jobs, newest first."""
+    return [_job(row) for row in tx.rows(_LIST, most=most)]
+
+
+def unended(tx: Tx) -> list[int]:
+    """Jobs that run or wait to."""
+    return [int(row[0]) for row in tx.rows(_UNENDED)]
+
+
+def add(
+    tx: Tx,
+    wish: Wish,
+    series_ids: list[int],
+    *,
+    now: Instant,
+    queue: str,
+    priority: Priority,
+    name: str,
+    total: int,
+    cached: int,
+    rate: float | None = None,
+    hold: bool = False,
+) -> Job:
+    """Make a job. The unique index on unfinished wishes refuses a second one."""
+    values: dict[str, Any] = {
+        "wish": wish.key,
+        "owner": wish.owner,
+        "kind": wish.kind.value,
+        "dataset": wish.dataset,
+        "series_count": len(series_ids),
+        "name": name,
+        "start": wish.span.start,
+        "end": wish.span.end,
+        "mode": wish.mode.value,
+        "direction": wish.direction.value,
+        "recheck": wish.recheck,
+        "queue": queue,
+        "priority": int(priority),
+        "turn": turn(now, priority),
+        "state": (JobState.PAUSED if hold else JobState.PENDING).value,
+        "error": "",
+        "rate": rate,
+        "total": total,
+        "cached": cached,
+        "rows": 0,
+        "requests": 0,
+        "created_at": now,
+        "started_at": None,
+        "ended_at": None,
+    }
+    made = int(tx.value(_INSERT, **{f"new_{key}": value for key, value in values.items()}))
+    tx.each(_ADD_SERIES, [{"its_job": made, "its_series": one} for one in series_ids])
+    return Job(id=made, **values)
+
+
+def series_of(tx: Tx, job_id: int) -> list[tuple[int, str]]:
+    """(id, name) of the series of a job."""
+    return [(int(one), str(name)) for one, name in tx.rows(_SERIES, its_job=job_id)]
+
+
+def move(tx: Tx, job_id: int, verb: str, now: Instant, *, error: str = "") -> bool:
+    """Make a move of the table; False when the job's state does not allow it (any more)."""
+    final = MOVES[verb][1] in FINAL
+    return tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
+
+
+def order(tx: Tx, job_id: int, verb: str, now: Instant) -> Job:
+    """A person's verb: moves the job or raises `NotAllowed`; returns the job as it was."""
+    before = lock(tx, job_id)
+    assert before is not None
+    check_move(before.state, verb, job_id)
+    move(tx, job_id, verb, now)
+    return before
+
+
+def set_totals(tx: Tx, job_id: int, rows: int, requests: int) -> None:
+    """Note the sums of a job's segments when it ends."""
+    tx.run(_TOTALS, its_id=job_id, all_rows=rows, all_requests=requests)
+
+
+def set_priority(tx: Tx, one: Job, priority: Priority) -> int:
+    """Change a job's class; returns its new place in the order."""
+    place = turn(one.created_at, priority)
+    tx.run(_PRIORITY, its_id=one.id, its_priority=int(priority), its_turn=place)
+    return place
+
+
+def set_rate(tx: Tx, job_id: int, rate: float | None) -> None:
+    """Change how many requests a second a job may send."""
+    tx.run(_RATE, its_id=job_id, its_rate=rate)
+
+
+def states(tx: Tx) -> dict[str, int]:
+    """Number of jobs by state."""
+    return {row[0]: int(row[1]) for row in tx.rows(_STATES)}
+
+
+def forget_proof(tx: Tx, job_id: int) -> None:
+    """Drop what a job of mode all has proven: it has ended."""
+    tx.run(_FORGET_PROOF, its_job=job_id)

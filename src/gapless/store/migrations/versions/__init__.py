@@ -1,0 +1,1 @@
+"""The schema as steps. A released step is never edited."""

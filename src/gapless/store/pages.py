@@ -1,0 +1,110 @@
+"""The commit of a page: rows, coverage, cursor and counters in one transaction, all of it or nothing.
+
+Locks are taken in one order: segment, then series. A page of an older epoch stores nothing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gapless.core.dataset import Dataset
+from gapless.core.errors import LeaseLost
+from gapless.core.job import Direction
+from gapless.core.page import Page
+from gapless.core.segment import Lease
+from gapless.core.span import Instant, Span, span
+from gapless.store import coverage, quarantine, rows, segments, series
+from gapless.store.database import Tx
+from gapless.store.schema import tally
+from gapless.store.sql import Statement
+
+_b = bindparam
+_values = {"series": _b("series"), "bucket": _b("bucket"), "rows": _b("more")}
+_sqlite = sqlite_insert(tally).values(**_values)
+_postgres = pg_insert(tally).values(**_values)
+_key = [tally.c.series, tally.c.bucket]
+_TALLY = Statement(
+    _sqlite.on_conflict_do_update(index_elements=_key, set_={"rows": tally.c.rows + _sqlite.excluded.rows}),
+    postgresql=_postgres.on_conflict_do_update(
+        index_elements=_key, set_={"rows": tally.c.rows + _postgres.excluded.rows}
+    ),
+)
+
+
+def commit(
+    tx: Tx, dataset: Dataset, page: Page, lease: Lease, now: Instant, *, prove: bool, direction: str | None = None
+) -> int:
+    """Store a page under its lease; returns how many rows were new or changed.
+
+    `prove`: also note the span as proven by this job (modes all and re-check). `direction` turns the segment round.
+    Raises `LeaseLost` when the segment's epoch is another by now.
+    """
+    held = segments.fence(tx, lease)
+    if held is None:
+        raise LeaseLost(f"segment {lease.segment.id} is in other hands", hint="its new holder goes on")
+    start, end, cursor, its_direction, job_id, series_id = held
+    since = series.lock(tx, series_id)
+    stored = _store(tx, dataset, series_id, page)
+    if page.nothing_before is not None:
+        if since is None or since < page.nothing_before:
+            series.set_since(tx, series_id, page.nothing_before, now)
+    elif since is not None and page.rows and page.rows[0][0] < since:
+        series.set_since(tx, series_id, None, now)
+    answered = _answered(page, Span(start, end))
+    if prove and answered:
+        coverage.extend(tx, series_id, answered, job=job_id)
+    way = direction or its_direction
+    cursor = moved(Span(start, end), end if way != its_direction else cursor, answered, way)
+    segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=1)
+    return stored
+
+
+def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
+    """Rows, coverage and tallies; a page that proves nothing stores nothing."""
+    if page.proven is None:
+        return 0
+    known = coverage.spans(tx, series_id, page.proven)
+    overlap = [part for one in known if (part := one.clip(page.proven))]
+    before: dict[int, int] = {}
+    for part in overlap:
+        _add(before, rows.tally(tx, dataset, series_id, part))
+    stored = rows.upsert(tx, dataset, series_id, page.rows)
+    after: dict[int, int] = {}
+    if overlap:
+        after = rows.tally(tx, dataset, series_id, page.proven)
+    else:
+        width = dataset.tally_width
+        for row in page.rows:
+            bucket = row[0] // width
+            after[bucket] = after.get(bucket, 0) + 1
+    for bucket, number in after.items():
+        more = number - before.get(bucket, 0)
+        if more:
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
+    if overlap != [page.proven]:
+        coverage.extend(tx, series_id, page.proven)
+        quarantine.covered(tx, series_id, page.proven)
+    return stored
+
+
+def _add(total: dict[int, int], more: dict[int, int]) -> None:
+    for key, number in more.items():
+        total[key] = total.get(key, 0) + number
+
+
+def _answered(page: Page, bounds: Span) -> Span | None:
+    """What the reply settled for its segment: the proven span, and all below a "nothing before"."""
+    if page.nothing_before is not None:
+        return span(bounds.start, min(page.nothing_before, bounds.end))
+    return page.proven
+
+
+def moved(bounds: Span, cursor: Instant, answered: Span | None, direction: str) -> Instant:
+    """The cursor after a reply, clipped to the bounds; it moves only where the answer touches it."""
+    if answered is None:
+        return cursor
+    if direction == Direction.BACKWARD.value:
+        return max(bounds.start, min(cursor, answered.start)) if answered.end >= cursor else cursor
+    return min(bounds.end, max(cursor, answered.end)) if answered.start <= cursor else cursor

@@ -1,0 +1,81 @@
+"""PostgreSQL through psycopg 3: a connection a thread, short transactions, row locks in a fixed order."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors
+from sqlalchemy.engine import make_url
+
+from gapless.core.errors import StoreError
+from gapless.store.database import Database, Tx, Work
+
+T = TypeVar("T")
+
+#: Deadlocks and broken connections are tried again this often.
+ATTEMPTS = 5
+
+
+class Postgres(Database):
+    """A PostgreSQL database; any number of processes and machines may use it."""
+
+    name = "postgresql"
+    begin_view = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        parsed = make_url(url)
+        self.url = url
+        self.address = parsed.render_as_string(hide_password=True)
+        query = {key: value for key, value in parsed.query.items() if isinstance(value, str)}
+        self._kwargs: dict[str, Any] = {
+            "host": parsed.host,
+            "port": parsed.port,
+            "user": parsed.username,
+            "password": parsed.password,
+            "dbname": parsed.database,
+            "connect_timeout": 5,
+            "application_name": "gapless",
+            **query,
+        }
+
+    def connect(self) -> Any:
+        given = {key: value for key, value in self._kwargs.items() if value is not None}
+        # A prepared statement after three uses; our texts are few and repeated.
+        return psycopg.connect(**given, autocommit=True, prepare_threshold=3)
+
+    def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            connection = self._mine()
+            try:
+                with connection.transaction(), connection.cursor() as cursor:
+                    return work(Tx(self.name, cursor))
+            except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+                if attempt == ATTEMPTS:
+                    raise StoreError("the database is too busy", hint="run the command again") from error
+            except psycopg.Error as error:
+                if connection.closed:
+                    self._drop(connection)
+                meant = self.explain(error)
+                raise meant or error from error
+        raise AssertionError("unreachable")
+
+    def _drop(self, connection: Any) -> None:
+        """Forget a broken connection; the next use opens a new one."""
+        with self._opening:
+            if connection in self._opened:
+                self._opened.remove(connection)
+        self._local.connection = None
+
+    def explain(self, error: BaseException) -> StoreError | None:
+        if isinstance(error, StoreError):
+            return error
+        if not isinstance(error, psycopg.Error):
+            return None
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, errors.InsufficientPrivilege):
+            return StoreError(f"{self.address}: {first}", hint="grant the user the rights on its schema")
+        if isinstance(error, psycopg.OperationalError):
+            return StoreError(f"{self.address} cannot be used: {first}", hint="check GAPLESS_DATABASE_URL and the server")
+        return StoreError(f"{self.address} failed: {first}", hint="run `gapless doctor`")

@@ -1,0 +1,242 @@
+"""The tables of the ledger and of the work. Instants are integers, microseconds UTC, on both databases.
+
+Data tables are made from datasets (`rows.py`). `migrations/` holds the same schema as steps; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from gapless.core.job import JobState
+from gapless.core.segment import SegmentState
+
+metadata = MetaData()
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, Identity(), primary_key=True)
+
+
+def _in(column: str, values: type[JobState] | type[SegmentState]) -> CheckConstraint:
+    listed = ", ".join(f"'{one.value}'" for one in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+
+
+def _whole(table: str) -> CheckConstraint:
+    return CheckConstraint('"start" < "end"', name=f"{table}_is_a_span")
+
+
+UNFINISHED = "state IN ('pending', 'running', 'paused')"
+
+series = Table(
+    "series",
+    metadata,
+    _id(),
+    Column("dataset", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # The source has nothing before this instant, and when we learned it.
+    Column("since", BigInteger),
+    Column("since_at", BigInteger),
+    Index("series_name", "dataset", "name", unique=True),
+)
+
+job = Table(
+    "job",
+    metadata,
+    _id(),
+    Column("wish", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("series_count", Integer, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("recheck", Integer, nullable=False, server_default="0"),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("rate", Float),
+    Column("total", BigInteger, nullable=False),
+    Column("cached", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("requests", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    _in("state", JobState),
+    _whole("job"),
+    Index(
+        "job_wish",
+        "wish",
+        unique=True,
+        sqlite_where=text(UNFINISHED),
+        postgresql_where=text(UNFINISHED),
+    ),
+    Index("job_state", "state"),
+)
+
+job_series = Table(
+    "job_series",
+    metadata,
+    Column("job", BigInteger, primary_key=True),
+    Column("series", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    _id(),
+    Column("job", BigInteger, nullable=False),
+    Column("series", BigInteger, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("budget", Text, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("recheck_from", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("claimed_at", BigInteger),
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("requests", BigInteger, nullable=False, server_default="0"),
+    Column("ended_at", BigInteger),
+    _in("state", SegmentState),
+    _whole("segment"),
+    CheckConstraint('cursor >= "start" AND cursor <= "end"', name="cursor_is_inside"),
+    Index(
+        "segment_claim",
+        "queue",
+        "turn",
+        "job",
+        "id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index("segment_job", "job", "state"),
+    Index(
+        "segment_running",
+        "series",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("series", BigInteger, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("end", BigInteger, nullable=False),
+    _whole("coverage"),
+    sqlite_with_rowid=False,
+)
+
+# What a job of mode all, or one that re-checks, has proven itself.
+proof = Table(
+    "proof",
+    metadata,
+    Column("job", BigInteger, primary_key=True),
+    Column("series", BigInteger, primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("end", BigInteger, nullable=False),
+    _whole("proof"),
+    sqlite_with_rowid=False,
+)
+
+# Rows inside coverage per stretch of a thousand periods: the count that `verify` compares with the data table.
+tally = Table(
+    "tally",
+    metadata,
+    Column("series", BigInteger, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("series", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("job", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    _whole("quarantine"),
+    Index("quarantine_series", "series", "start"),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("rate", Float),
+    Column("tat", BigInteger, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+    Column("blocks", Integer, nullable=False),
+    Column("probing", Integer, nullable=False),
+    Column("daily", BigInteger),
+    Column("used", BigInteger, nullable=False),
+    Column("day", BigInteger, nullable=False),
+    Column("reset_offset", BigInteger, nullable=False),
+    Column("second", BigInteger, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Column("sent_before", Integer, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("refusals", BigInteger, nullable=False),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("queues", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    # The only job it serves, if it is a foreground command.
+    Column("job", BigInteger),
+    Column("beat", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _id(),
+    Column("at", BigInteger, nullable=False),
+    Column("job", BigInteger),
+    Column("segment", BigInteger),
+    Column("level", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Index("event_job", "job", "id"),
+)

@@ -1,0 +1,62 @@
+"""Series: ids of names, and the dated fact that a source has nothing before an instant."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+from gapless.core.span import Instant
+from gapless.store.database import Tx
+from gapless.store.schema import series
+from gapless.store.sql import Statement
+
+_b = bindparam
+_BY_NAME = Statement(select(series.c.id).where(series.c.dataset == _b("dataset"), series.c.name == _b("name")))
+_INSERT = Statement(
+    insert(series).prefix_with("OR IGNORE").values(dataset=_b("dataset"), name=_b("name")),
+    postgresql=pg_insert(series).values(dataset=_b("dataset"), name=_b("name")).on_conflict_do_nothing(),
+)
+_NAMES = Statement(select(series.c.name).where(series.c.dataset == _b("dataset")).order_by(series.c.name))
+_SINCE = Statement(select(series.c.since, series.c.since_at).where(series.c.id == _b("series")))
+_LOCK = Statement(select(series.c.since).where(series.c.id == _b("series")).with_for_update())
+_SET = Statement(
+    update(series).where(series.c.id == _b("series")).values(since=_b("new_since"), since_at=_b("new_since_at"))
+)
+
+
+def find(tx: Tx, dataset: str, name: str) -> int | None:
+    """The id of a series, if it has ever been asked for."""
+    found: int | None = tx.value(_BY_NAME, dataset=dataset, name=name)
+    return found
+
+
+def ensure(tx: Tx, dataset: str, name: str) -> int:
+    """The id of a series, made when it is new."""
+    known = find(tx, dataset, name)
+    if known is None:
+        tx.run(_INSERT, dataset=dataset, name=name)
+        known = find(tx, dataset, name)
+    assert known is not None
+    return known
+
+
+def names(tx: Tx, dataset: str) -> list[str]:
+    """All series of a dataset that the store knows, in order."""
+    return [str(name) for (name,) in tx.rows(_NAMES, dataset=dataset)]
+
+
+def since(tx: Tx, series_id: int) -> tuple[Instant | None, Instant | None]:
+    """The source has nothing before the first instant; the second is when it said so."""
+    row = tx.one(_SINCE, series=series_id)
+    return (None, None) if row is None else (row[0], row[1])
+
+
+def lock(tx: Tx, series_id: int) -> Instant | None:
+    """Take the row lock under which coverage of the series may change; gives `since`."""
+    found: Instant | None = tx.value(_LOCK, series=series_id)
+    return found
+
+
+def set_since(tx: Tx, series_id: int, at: Instant | None, now: Instant) -> None:
+    """Note (or with None withdraw) that the source has nothing before `at`."""
+    tx.run(_SET, series=series_id, new_since=at, new_since_at=now)
