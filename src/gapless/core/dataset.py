@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from gapless.core.grid import Grid
-from gapless.core.span import DAWN, MINUTE, Instant, Span, span
+from gapless.core.grid import Grid, Steps
+from gapless.core.span import DAWN, Instant, Span, span
+
+#: Microseconds of the only tally of a dataset of months or years: longer than history.
+ERA = 10**18
 
 
 class Type(StrEnum):
@@ -89,7 +92,19 @@ class Dataset:
     @property
     def tally_width(self) -> int:
         """Microseconds of one tally: a thousand periods, so that a hand-made hole is found to within a few pages."""
-        return max(1000 * (self.period // timedelta(microseconds=1)), MINUTE)
+        if not isinstance(self.grid, Steps):
+            return ERA
+        return max(1, self.period // timedelta(microseconds=1) // self.grid.step) * self.grid.step * 1000
+
+    @property
+    def tally_origin(self) -> Instant:
+        """A border between tallies; all of them lie on the grid."""
+        return self.grid.origin if isinstance(self.grid, Steps) else 0
+
+    def tally_of(self, bucket: int) -> Span:
+        """The stretch of time of a tally."""
+        start = self.tally_origin + bucket * self.tally_width
+        return Span(start, start + self.tally_width)
 
     def frontier(self, now: Instant) -> Instant:
         """The time from which on records may still change, seen at `now`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from gapless.core.page import Page
 from gapless.core.span import Span
 
 
@@ -88,11 +89,17 @@ class Refused(SourceError):
 
 
 class BadReply(SourceError):
-    """A well-formed reply with records we cannot read; `span` is the part it spoils, when that can be told."""
+    """A well-formed reply with records we cannot read.
 
-    def __init__(self, message: str, *, source: str, span: Span | None = None, hint: str = "") -> None:
+    Where the newest such record can be placed, `span` is its cell and `page` holds what the reply proves after it.
+    """
+
+    def __init__(
+        self, message: str, *, source: str, span: Span | None = None, page: Page | None = None, hint: str = ""
+    ) -> None:
         super().__init__(message, source=source, hint=hint)
         self.span = span
+        self.page = page
 
 
 class Hold(SourceError):

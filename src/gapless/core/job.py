@@ -136,6 +136,8 @@ class Job:
     #: Cells of the wanted span, and how many of them were covered when the job was made.
     total: int
     cached: int
+    #: Cells missing when segments were last planned: a round that proved nothing new ends the job.
+    lacking: int
     rows: int
     requests: int
     created_at: Instant

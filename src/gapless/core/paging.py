@@ -59,6 +59,17 @@ def next_ask(grid: Grid, spans: list[Span], window: Window, is_backward: bool) -
     return asked, min(window.limit, grid.count(asked.start, asked.end))
 
 
+def open_part(spans: list[Span], barriers: list[Span], is_backward: bool) -> list[Span]:
+    """The part of `spans` that can be asked without touching a barrier: a cell whose record spoils every reply."""
+    if not barriers or not spans:
+        return spans
+    if is_backward:
+        below = max((one.end for one in barriers if one.end <= spans[-1].end), default=spans[0].start)
+        return [part for part in spans if part.start >= below]
+    above = min((one.start for one in barriers if one.start >= spans[0].start), default=spans[-1].end)
+    return [part for part in spans if part.end <= above]
+
+
 def widen(window: Window, grid: Grid, shape: Shape, asked: Span, limit: int, times: list[Instant]) -> Window:
     """The window after a good reply with records at `times` (ascending).
 

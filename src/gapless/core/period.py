@@ -29,7 +29,9 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise UsageError(
-            f"{field}: {text!r} is not a time", field=field, hint="write 2024-01-31, 2024-01 or 2024-01-31T09:00:00Z"
+            f"{field}: {text!r} is not a time",
+            field=field,
+            hint="write 2024-01-31, 2024-01 or 2024-01-31T09:00:00Z",
         ) from None
     if at.tzinfo is None:
         raise UsageError(

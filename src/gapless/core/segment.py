@@ -58,6 +58,12 @@ class Segment:
     queue: str
     turn: int
     rate: float | None
+    #: Whether the owner left the direction open (`both`), so that a historical half may turn round.
+    may_turn: bool
+    #: When its job was made: facts of the source older than this do not count in mode all.
+    wished_at: Instant
+    #: The class of its job: 0 high, 1 normal, 2 low.
+    priority: int
 
     @property
     def span(self) -> Span:

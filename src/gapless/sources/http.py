@@ -62,7 +62,9 @@ class Http:
         try:
             body = bytes(response.bytes())
         except (PyreqwestError, OSError) as error:
-            raise TryAgain(f"{self.source} broke off in the middle of a reply ({_why(error)})", source=self.source) from None
+            raise TryAgain(
+                f"{self.source} broke off in the middle of a reply ({_why(error)})", source=self.source
+            ) from None
         return Reply(
             status=response.status,
             body=body,

@@ -19,18 +19,27 @@ Rate: 10 requests a second and address for all candle units together. `Remaining
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from gapless.core.dataset import Axis, Column, Dataset, Type
-from gapless.core.errors import BadReply, HoldJob, Refused, SchemaChanged, SourceError, TryAgain, UnknownSeries
+from gapless.core.errors import (
+    BadReply,
+    HoldJob,
+    Refused,
+    SchemaChanged,
+    SourceError,
+    TryAgain,
+    UnknownSeries,
+)
 from gapless.core.grid import WEEKS, Grid, Months, Steps
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
-from gapless.core.span import DAY, MINUTE, SECOND, Instant, Span, instant, iso, moment, span
+from gapless.core.span import DAY, MINUTE, SECOND, Instant, Span, instant, iso, span
 from gapless.sources.http import Http, Reply
 
 PAGE_ROWS = 200
@@ -43,7 +52,9 @@ _CANDLE = (
     Column(name="close", type=Type.FLOAT, doc="last trade"),
     Column(name="volume", type=Type.FLOAT, doc="traded, base currency"),
     Column(name="value", type=Type.FLOAT, doc="traded, quote currency"),
-    Column(name="last_tick_at", type=Type.TIME, doc="when the last trade was stored; may lie just past the end"),
+    Column(
+        name="last_tick_at", type=Type.TIME, doc="when the last trade was stored; may lie just past the end"
+    ),
 )
 _DAILY = (
     Column(name="prev_close", type=Type.FLOAT, nullable=True, doc="close of the day before"),
@@ -103,10 +114,13 @@ class _Market(msgspec.Struct):
 class _Unit(msgspec.Struct, frozen=True):
     path: str
     dataset: Dataset
-    decoder: msgspec.json.Decoder[list[_Candle]] | msgspec.json.Decoder[list[_DayCandle]]
+    kind: type[_Candle]
+    decoder: msgspec.json.Decoder[Any]
 
 
-def _unit(unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: timedelta | None = None) -> _Unit:
+def _unit(
+    unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: timedelta | None = None
+) -> _Unit:
     daily = unit == "1d"
     dataset = Dataset(
         name=f"upbit.candles.{unit}",
@@ -119,8 +133,8 @@ def _unit(unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: 
         example="KRW-BTC",
         pattern=r"[A-Z0-9]{2,10}-[A-Z0-9.]{1,20}",
     )
-    decoder = msgspec.json.Decoder(list[_DayCandle]) if daily else msgspec.json.Decoder(list[_Candle])
-    return _Unit(f"/v1/candles/{path}", dataset, decoder)
+    kind = _DayCandle if daily else _Candle
+    return _Unit(f"/v1/candles/{path}", dataset, kind, msgspec.json.Decoder(list[kind]))  # type: ignore[valid-type]
 
 
 def _units() -> dict[str, _Unit]:
@@ -211,48 +225,65 @@ def _rows(unit: _Unit, body: bytes, ask: Ask) -> list[Row]:
             hint="if this lasts, check GAPLESS_UPBIT_BASE_URL",
         ) from None
     _check_numbers(body, ask)
+    if len(candles) > ask.limit:
+        raise _bad(f"{len(candles)} candles where {ask.limit} were asked for", ask)
+    return _ordered(unit, candles, ask)
+
+
+def _ordered(unit: _Unit, candles: Sequence[_Candle], ask: Ask) -> list[Row]:
+    """Rows in ascending order; each candle must be of the market, on the grid, and older than the one before."""
     rows: list[Row] = []
     before = ask.span.end
     grid = unit.dataset.grid
     for candle in candles:
         time = _time(candle.candle_date_time_utc)
         if candle.market != ask.series or time is None or time >= before or grid.floor(time) != time:
-            raise _bad(f"a candle of {candle.market} at {candle.candle_date_time_utc} is out of place", ask, None)
+            raise _bad(f"a candle of {candle.market} at {candle.candle_date_time_utc} is out of place", ask)
         rows.append(candle.row(time))
         before = time
-    if len(rows) > ask.limit:
-        raise _bad(f"{len(rows)} candles where {ask.limit} were asked for", ask, None)
     rows.reverse()
     return rows
 
 
 def _odd_records(unit: _Unit, body: bytes, ask: Ask, why: str) -> SourceError:
-    """Tell one spoilt record, whose cell can be named, from an answer that has changed its shape."""
+    """Tell spoilt records from an answer that has changed its shape."""
     try:
         records = msgspec.json.decode(body, type=list[dict[str, object]])
     except msgspec.MsgspecError:
         return TryAgain(f"upbit answered with {_looks(body)} instead of candles", source="upbit")
-    kind = _DayCandle if unit.dataset.name.endswith("1d") else _Candle
-    odd = [record for record in records if not _fits(record, kind)]
-    if len(odd) == len(records) and len(records) > 1:
+    if len(records) > 1 and not any(_fit(record, unit) for record in records):
         return SchemaChanged(
             f"upbit changed its candles: {why}", source="upbit", hint="look for a newer version of gapless"
         )
-    time = _time(str(odd[0].get("candle_date_time_utc"))) if odd else None
-    cell = Span(time, unit.dataset.grid.add(time, 1)) if time is not None else None
-    return _bad(why, ask, cell)
+    good: list[_Candle] = []
+    for record in records:
+        candle = _fit(record, unit)
+        if candle is None:
+            return _poison(unit, record, good, ask, why)
+        good.append(candle)
+    return TryAgain(f"upbit: {why}", source="upbit")
 
 
-def _fits(record: dict[str, object], kind: type[_Candle]) -> bool:
+def _poison(unit: _Unit, record: dict[str, object], newer: list[_Candle], ask: Ask, why: str) -> SourceError:
+    """The newest record that cannot be read: its cell, if it tells its time, and the page of all that is newer."""
+    time = _time(str(record.get("candle_date_time_utc")))
+    grid = unit.dataset.grid
+    if time is None or time >= ask.span.end or grid.floor(time) != time:
+        return _bad(why, ask)
+    after = span(grid.add(time, 1), ask.span.end)
+    page = Page(rows=_ordered(unit, newer, ask), proven=after) if after else None
+    return _bad(why, ask, Span(time, grid.add(time, 1)), page)
+
+
+def _fit(record: dict[str, object], unit: _Unit) -> _Candle | None:
     try:
-        msgspec.convert(record, kind)
+        return msgspec.convert(record, unit.kind)
     except msgspec.ValidationError:
-        return False
-    return True
+        return None
 
 
-def _bad(why: str, ask: Ask, cell: Span | None) -> BadReply:
-    return BadReply(f"upbit: {ask.series} {ask.span}: {why}", source="upbit", span=cell)
+def _bad(why: str, ask: Ask, cell: Span | None = None, page: Page | None = None) -> BadReply:
+    return BadReply(f"upbit: {ask.series} {ask.span}: {why}", source="upbit", span=cell, page=page)
 
 
 _DIGITS = bytes(48 if chr(c) in "0123456789." else 32 for c in range(256))
@@ -266,7 +297,7 @@ def _check_numbers(body: bytes, ask: Ask) -> None:
         return
     for text in _NUMBER.findall(body):
         if Decimal(text.decode()) != Decimal(repr(float(text))):
-            raise _bad(f"the number {text.decode()} does not fit a float64", ask, None)
+            raise _bad(f"the number {text.decode()} does not fit a float64", ask)
 
 
 #: Start of each day seen, and of each second of a day: two look-ups instead of a parse.
@@ -287,7 +318,7 @@ def _learn(text: str) -> Instant | None:
     if not match:
         return None
     try:
-        at = instant(moment(0).fromisoformat(text + "+00:00"))
+        at = instant(datetime.fromisoformat(text + "+00:00"))
     except ValueError:
         return None
     _days[match[1]] = at - at % DAY

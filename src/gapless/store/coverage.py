@@ -30,7 +30,9 @@ class _Ledger:
         self.inside = Statement(select(*columns).where(*inside).order_by(table.c.start))
         self.newest = Statement(select(*columns).where(*inside).order_by(table.c.start.desc()).limit(NEAR))
         self.oldest = Statement(select(*columns).where(*inside).order_by(table.c.start).limit(NEAR))
-        self.delete = Statement(delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last")))
+        self.delete = Statement(
+            delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last"))
+        )
         values = {name: _b(name) for name in [*self.keys, "start", "end"]}
         self.insert = Statement(insert(table).values(**values))
         self.forget = Statement(delete(table).where(*mine))
@@ -63,7 +65,9 @@ def near(
     """
     ledger = _ledger(job)
     statement = ledger.newest if backward else ledger.oldest
-    found = [Span(*row) for row in tx.rows(statement, **ledger.key(series, job), lo=within.start, hi=within.end)]
+    found = [
+        Span(*row) for row in tx.rows(statement, **ledger.key(series, job), lo=within.start, hi=within.end)
+    ]
     if backward:
         found.reverse()
     if len(found) < NEAR:

@@ -14,10 +14,23 @@ from gapless.store.sql import Statement
 _b = bindparam
 _INSERT = Statement(
     insert(event).values(
-        at=_b("at"), job=_b("job"), segment=_b("segment"), level=_b("level"), name=_b("name"), message=_b("message")
+        at=_b("at"),
+        job=_b("job"),
+        segment=_b("segment"),
+        level=_b("level"),
+        name=_b("name"),
+        message=_b("message"),
     )
 )
-_COLUMNS = (event.c.id, event.c.at, event.c.job, event.c.segment, event.c.level, event.c.name, event.c.message)
+_COLUMNS = (
+    event.c.id,
+    event.c.at,
+    event.c.job,
+    event.c.segment,
+    event.c.level,
+    event.c.name,
+    event.c.message,
+)
 _OF_JOB = Statement(
     select(*_COLUMNS)
     .where(event.c.job == _b("job"), event.c.id > _b("after"))
@@ -40,7 +53,14 @@ class Event:
 
 
 def add(
-    tx: Tx, at: Instant, name: str, message: str, *, job: int | None, segment: int | None = None, level: str = "info"
+    tx: Tx,
+    at: Instant,
+    name: str,
+    message: str,
+    *,
+    job: int | None,
+    segment: int | None = None,
+    level: str = "info",
 ) -> None:
     """Write one line."""
     tx.run(_INSERT, at=at, job=job, segment=segment, level=level, name=name, message=message[:2000])

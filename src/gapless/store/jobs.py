@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -23,12 +24,15 @@ _LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_upd
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
-    select(job.c.id).where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value])).order_by(job.c.id)
+    select(job.c.id)
+    .where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value]))
+    .order_by(job.c.id)
 )
 _INSERT = Statement(
     insert(job).values({name: _b(f"new_{name}") for name in _NAMES if name != "id"}).returning(job.c.id)
 )
-_ADD_SERIES = Statement(insert(job_series).values(job=_b("its_job"), series=_b("its_series")))
+_STARTS = Statement(select(job_series.c.series, job_series.c.start).where(job_series.c.job == _b("its_job")))
+_ADD_SERIES = Statement(insert(job_series).values(job=_b("its_job"), series=_b("its_series"), start=_b("its_start")))
 _SERIES = Statement(
     select(series.c.id, series.c.name)
     .join(job_series, job_series.c.series == series.c.id)
@@ -43,7 +47,10 @@ _MOVES = {
     )
     for verb, (sources, target) in MOVES.items()
 }
-_TOTALS = Statement(update(job).where(job.c.id == _b("its_id")).values(rows=_b("all_rows"), requests=_b("all_requests")))
+_TOTALS = Statement(
+    update(job).where(job.c.id == _b("its_id")).values(rows=_b("all_rows"), requests=_b("all_requests"))
+)
+_LACKING = Statement(update(job).where(job.c.id == _b("its_id")).values(lacking=_b("cells")))
 _PRIORITY = Statement(
     update(job).where(job.c.id == _b("its_id")).values(priority=_b("its_priority"), turn=_b("its_turn"))
 )
@@ -97,6 +104,7 @@ def add(
     cached: int,
     rate: float | None = None,
     hold: bool = False,
+    starts: Sequence[Instant] | None = None,
 ) -> Job:
     """Make a job. The unique index on unfinished wishes refuses a second one."""
     values: dict[str, Any] = {
@@ -119,6 +127,7 @@ def add(
         "rate": rate,
         "total": total,
         "cached": cached,
+        "lacking": total - cached,
         "rows": 0,
         "requests": 0,
         "created_at": now,
@@ -126,7 +135,9 @@ def add(
         "ended_at": None,
     }
     made = int(tx.value(_INSERT, **{f"new_{key}": value for key, value in values.items()}))
-    tx.each(_ADD_SERIES, [{"its_job": made, "its_series": one} for one in series_ids])
+    begun = starts or [None] * len(series_ids)
+    each = zip(series_ids, begun, strict=True)
+    tx.each(_ADD_SERIES, [{"its_job": made, "its_series": one, "its_start": start} for one, start in each])
     return Job(id=made, **values)
 
 
@@ -135,10 +146,17 @@ def series_of(tx: Tx, job_id: int) -> list[tuple[int, str]]:
     return [(int(one), str(name)) for one, name in tx.rows(_SERIES, its_job=job_id)]
 
 
+def starts_of(tx: Tx, job_id: int) -> dict[int, Instant]:
+    """From where a standing job keeps each of its series complete."""
+    return {int(one): int(start) for one, start in tx.rows(_STARTS, its_job=job_id) if start is not None}
+
+
 def move(tx: Tx, job_id: int, verb: str, now: Instant, *, error: str = "") -> bool:
     """Make a move of the table; False when the job's state does not allow it (any more)."""
     final = MOVES[verb][1] in FINAL
-    return tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
+    return (
+        tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
+    )
 
 
 def order(tx: Tx, job_id: int, verb: str, now: Instant) -> Job:
@@ -153,6 +171,11 @@ def order(tx: Tx, job_id: int, verb: str, now: Instant) -> Job:
 def set_totals(tx: Tx, job_id: int, rows: int, requests: int) -> None:
     """Note the sums of a job's segments when it ends."""
     tx.run(_TOTALS, its_id=job_id, all_rows=rows, all_requests=requests)
+
+
+def set_lacking(tx: Tx, job_id: int, cells: int) -> None:
+    """Note how many cells a new round of segments is to fetch."""
+    tx.run(_LACKING, its_id=job_id, cells=cells)
 
 
 def set_priority(tx: Tx, one: Job, priority: Priority) -> int:

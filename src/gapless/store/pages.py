@@ -34,11 +34,20 @@ _TALLY = Statement(
 
 
 def commit(
-    tx: Tx, dataset: Dataset, page: Page, lease: Lease, now: Instant, *, prove: bool, direction: str | None = None
+    tx: Tx,
+    dataset: Dataset,
+    page: Page,
+    lease: Lease,
+    now: Instant,
+    *,
+    prove: bool,
+    direction: str | None = None,
+    requests: int = 1,
 ) -> int:
     """Store a page under its lease; returns how many rows were new or changed.
 
     `prove`: also note the span as proven by this job (modes all and re-check). `direction` turns the segment round.
+    `requests`: how many the page took, failed ones included.
     Raises `LeaseLost` when the segment's epoch is another by now.
     """
     held = segments.fence(tx, lease)
@@ -57,7 +66,7 @@ def commit(
         coverage.extend(tx, series_id, answered, job=job_id)
     way = direction or its_direction
     cursor = moved(Span(start, end), end if way != its_direction else cursor, answered, way)
-    segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=1)
+    segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=requests)
     return stored
 
 
@@ -75,9 +84,9 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
     if overlap:
         after = rows.tally(tx, dataset, series_id, page.proven)
     else:
-        width = dataset.tally_width
+        width, origin = dataset.tally_width, dataset.tally_origin
         for row in page.rows:
-            bucket = row[0] // width
+            bucket = (row[0] - origin) // width
             after[bucket] = after.get(bucket, 0) + 1
     for bucket, number in after.items():
         more = number - before.get(bucket, 0)

@@ -77,5 +77,7 @@ class Postgres(Database):
         if isinstance(error, errors.InsufficientPrivilege):
             return StoreError(f"{self.address}: {first}", hint="grant the user the rights on its schema")
         if isinstance(error, psycopg.OperationalError):
-            return StoreError(f"{self.address} cannot be used: {first}", hint="check GAPLESS_DATABASE_URL and the server")
+            return StoreError(
+                f"{self.address} cannot be used: {first}", hint="check GAPLESS_DATABASE_URL and the server"
+            )
         return StoreError(f"{self.address} failed: {first}", hint="run `gapless doctor`")

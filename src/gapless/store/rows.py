@@ -59,7 +59,11 @@ def _quoted(names: Sequence[str]) -> list[str]:
 
 def names(dataset: Dataset) -> list[str]:
     """The columns of a row in their order: time, further key columns, then the rest."""
-    return ["time", *dataset.key, *(column.name for column in dataset.columns if column.name not in dataset.key)]
+    return [
+        "time",
+        *dataset.key,
+        *(column.name for column in dataset.columns if column.name not in dataset.key),
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -163,12 +167,12 @@ def count(tx: Tx, dataset: Dataset, series: int, within: Span) -> int:
 def tally(tx: Tx, dataset: Dataset, series: int, within: Span) -> dict[int, int]:
     """Rows of `within` per bucket of the dataset's tally width."""
     mark = "?" if tx.name == "sqlite" else "%s"
-    # Floor division: both databases truncate towards zero, and times before 1970 would share a bucket with later ones.
+    # Floor division: both databases truncate towards zero, and times before the origin would share a bucket with later
+    # ones.
     width = dataset.tally_width
-    micros = _micros(tx, "time")
-    bucket = f"(({micros}) - ((({micros}) % {width}) + {width}) % {width}) / {width}".replace(
-        "%", "%" if tx.name == "sqlite" else "%%"
-    )
+    past = f"({_micros(tx, 'time')} - {dataset.tally_origin})"
+    mod = "%" if tx.name == "sqlite" else "%%"
+    bucket = f"({past} - (({past} {mod} {width}) + {width}) {mod} {width}) / {width}"
     tx.cursor.execute(
         f"SELECT {bucket}, count(*) FROM {dataset.table}"
         f" WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)} GROUP BY 1",

@@ -77,6 +77,7 @@ job = Table(
     Column("rate", Float),
     Column("total", BigInteger, nullable=False),
     Column("cached", BigInteger, nullable=False),
+    Column("lacking", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("requests", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
@@ -99,6 +100,8 @@ job_series = Table(
     metadata,
     Column("job", BigInteger, primary_key=True),
     Column("series", BigInteger, primary_key=True),
+    # From where a standing job keeps this series complete.
+    Column("start", BigInteger),
     sqlite_with_rowid=False,
 )
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from gapless.core.job import Direction, JobState
 from gapless.core.plan import SegmentPlan
@@ -38,6 +50,9 @@ _COLUMNS = (
     segment.c.queue,
     segment.c.turn,
     job.c.rate,
+    case((job.c.direction == Direction.BOTH.value, 1), else_=0).label("may_turn"),
+    job.c.created_at.label("wished_at"),
+    job.c.priority,
 )
 _JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 
@@ -47,7 +62,9 @@ _other = segment.alias("other")
 def _left(table: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """The bounds of what a segment still has to do."""
     ahead = table.c.direction == Direction.FORWARD.value
-    return case((ahead, table.c.cursor), else_=table.c.start), case((ahead, table.c.end), else_=table.c.cursor)
+    return case((ahead, table.c.cursor), else_=table.c.start), case(
+        (ahead, table.c.end), else_=table.c.cursor
+    )
 
 
 _mine, _theirs = _left(segment), _left(_other)
@@ -76,22 +93,21 @@ _claimable = and_(
 _QUEUED = segment.join(job, job.c.id == segment.c.job).outerjoin(budget, budget.c.key == segment.c.budget)
 
 
-def _next(*narrowed: ColumnElement[bool]) -> Statement:
+def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
+    """The next claimable segment of a queue: to look at, and to take under its row lock."""
     chosen = (
-        select(segment.c.id, segment.c.job, segment.c.turn)
+        select(segment.c.id, segment.c.job, segment.c.turn, job.c.priority)
         .select_from(_QUEUED)
         .where(segment.c.queue == _b("queue"), _claimable, *narrowed)
         .order_by(segment.c.turn, segment.c.job, segment.c.id)
         .limit(1)
     )
-    return Statement(chosen, postgresql=chosen.with_for_update(of=segment, skip_locked=True))
+    locked = chosen.with_for_update(of=segment, skip_locked=True)
+    return Statement(chosen), Statement(chosen, postgresql=locked)
 
 
-_NEXT = _next()
-_NEXT_OF_JOB = _next(segment.c.job == _b("job"))
-_PEEK = Statement(
-    select(func.min(segment.c.turn)).select_from(_QUEUED).where(segment.c.queue == _b("queue"), _claimable)
-)
+_PEEK, _NEXT = _next()
+_PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"))
 _CLAIM = Statement(
     update(segment)
     .where(segment.c.id == _b("its_id"), segment.c.state == _WAITING)
@@ -104,7 +120,9 @@ _START_JOB = Statement(
 )
 _GET = Statement(select(*_COLUMNS).select_from(_JOINED).where(segment.c.id == _b("its_id")))
 _OF_JOB = Statement(
-    select(*_COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
+    select(
+        *_COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at
+    )
     .select_from(_JOINED)
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
@@ -126,7 +144,9 @@ _INSERT = Statement(
     )
 )
 _FENCE = Statement(
-    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series)
+    select(
+        segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series
+    )
     .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
     .with_for_update()
 )
@@ -184,25 +204,39 @@ _CANCEL = Statement(
     .where(segment.c.job == _b("its_job"), among(segment.c.state, LIVE))
     .values(state=SegmentState.CANCELLED.value, worker=None, epoch=segment.c.epoch + 1, ended_at=_b("now"))
 )
+_HOLD = Statement(
+    update(segment)
+    .where(segment.c.id == _b("its_id"), among(segment.c.state, LIVE))
+    .values(
+        state=SegmentState.HELD.value,
+        worker=None,
+        epoch=segment.c.epoch + 1,
+        error=_b("its_error"),
+        ended_at=_b("now"),
+    )
+)
 _REVIVE = Statement(
     update(segment)
     .where(
         segment.c.job == _b("its_job"),
-        among(segment.c.state, [SegmentState.FAILED.value, SegmentState.HELD.value, SegmentState.CANCELLED.value]),
+        among(
+            segment.c.state,
+            [SegmentState.FAILED.value, SegmentState.HELD.value, SegmentState.CANCELLED.value],
+        ),
     )
     .values(state=_WAITING, attempts=0, retry_at=0, error="", epoch=segment.c.epoch + 1, ended_at=None)
 )
 _HURRY = Statement(
-    update(segment).where(segment.c.job == _b("its_job"), segment.c.state == _WAITING).values(turn=_b("its_turn"))
+    update(segment)
+    .where(segment.c.job == _b("its_job"), segment.c.state == _WAITING)
+    .values(turn=_b("its_turn"))
 )
 _COUNT = Statement(
     select(segment.c.state, func.count(), func.sum(segment.c.rows), func.sum(segment.c.requests))
     .where(segment.c.job == _b("job"))
     .group_by(segment.c.state)
 )
-_LANES = Statement(
-    select(func.count()).where(segment.c.series == _b("series"), segment.c.state == _RUNNING)
-)
+_LANES = Statement(select(func.count()).where(segment.c.series == _b("series"), segment.c.state == _RUNNING))
 _VICTIMS = Statement(
     select(*_COLUMNS)
     .select_from(_JOINED)
@@ -288,7 +322,15 @@ def _segment(row: tuple[Any, ...]) -> Segment:
 
 
 def add(
-    tx: Tx, job_id: int, series_id: int, planned: SegmentPlan, *, queue: str, turn: int, budget_key: str, recheck_from: Instant
+    tx: Tx,
+    job_id: int,
+    series_id: int,
+    planned: SegmentPlan,
+    *,
+    queue: str,
+    turn: int,
+    budget_key: str,
+    recheck_from: Instant,
 ) -> None:
     """Make a waiting segment with its cursor at the end where it begins."""
     cursor = planned.start if planned.direction is Direction.FORWARD else planned.end
@@ -315,7 +357,7 @@ def claim(tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = N
     found = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
     if found is None:
         return None
-    segment_id, job_id, _ = found
+    segment_id, job_id = found[:2]
     if tx.run(_CLAIM, its_id=segment_id, its_worker=worker, now=now) == 0:
         return None
     tx.run(_START_JOB, its_id=job_id, now=now)
@@ -325,10 +367,11 @@ def claim(tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = N
     return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
 
 
-def first_turn(tx: Tx, queue: str, now: Instant) -> int | None:
-    """The place in the order of the best claimable segment of a queue."""
-    found: int | None = tx.value(_PEEK, queue=queue, now=now)
-    return found
+def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[int, int] | None:
+    """Place and priority of the segment that a claim would take."""
+    narrowed = {} if only is None else {"job": only}
+    row = tx.one(_PEEK if only is None else _PEEK_OF_JOB, queue=queue, now=now, **narrowed)
+    return None if row is None else (row[2], row[3])
 
 
 def fence(tx: Tx, lease: Lease) -> tuple[int, int, int, str, int, int] | None:
@@ -344,7 +387,14 @@ def bounds(tx: Tx, lease: Lease) -> tuple[Span, bool] | None:
 
 def advance(tx: Tx, segment_id: int, cursor: Instant, direction: str, *, rows: int, requests: int) -> None:
     """Move the cursor of a segment whose fence is held, and count."""
-    tx.run(_ADVANCE, its_id=segment_id, to=cursor, its_direction=direction, more_rows=rows, more_requests=requests)
+    tx.run(
+        _ADVANCE,
+        its_id=segment_id,
+        to=cursor,
+        its_direction=direction,
+        more_rows=rows,
+        more_requests=requests,
+    )
 
 
 def release(
@@ -363,7 +413,9 @@ def release(
     return changed == 1
 
 
-def end(tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str = "", requests: int = 0) -> bool:
+def end(
+    tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str = "", requests: int = 0
+) -> bool:
     """Bring a segment to a final state; False means somebody else holds it now."""
     changed = tx.run(
         _END,
@@ -425,6 +477,11 @@ def rescue(tx: Tx, worker: str) -> list[tuple[int, int]]:
 def cancel(tx: Tx, job_id: int, now: Instant) -> None:
     """End the live segments of a job; whoever works on one is fenced off."""
     tx.run(_CANCEL, its_job=job_id, now=now)
+
+
+def hold(tx: Tx, ids: list[int], error: str, now: Instant) -> None:
+    """Hold those of the segments that are live; whoever works on one is fenced off."""
+    tx.each(_HOLD, [{"its_id": one, "its_error": error[:500], "now": now} for one in ids])
 
 
 def revive(tx: Tx, job_id: int) -> int:

@@ -76,7 +76,9 @@ class SQLite(Database):
         self._writer: Any = None
 
     def connect(self) -> Any:
-        connection = dbapi.connect(str(self.path), isolation_level=None, check_same_thread=False, timeout=self._busy / 1000)
+        connection = dbapi.connect(
+            str(self.path), isolation_level=None, check_same_thread=False, timeout=self._busy / 1000
+        )
         for pragma in (
             f"busy_timeout={self._busy}",
             "journal_mode=WAL",

@@ -1,0 +1,495 @@
+"""Put the parts together: `gapless.open(url)` gives the library's face."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from gapless.core.clock import Clock, SystemClock
+from gapless.core.dataset import Dataset
+from gapless.core.errors import SourceError, StoreError, UsageError
+from gapless.core.grid import align
+from gapless.core.job import FINAL, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.pacing import Backoff
+from gapless.core.period import wanted as wanted_period
+from gapless.core.plan import Plan
+from gapless.core.span import Instant, Span
+from gapless.engine import truth
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.embedded import Embedded
+from gapless.engine.follow import Follower
+from gapless.engine.jobs import MARGIN, Jobs, Made
+from gapless.engine.progress import Progress, progress
+from gapless.engine.runner import Runner
+from gapless.settings import Settings, load
+from gapless.sources import SOURCES, connect
+from gapless.store import rows
+from gapless.store import series as ledger
+from gapless.store.database import Tx
+from gapless.store.store import Store, open_store
+
+When = str | date | datetime
+#: Seconds of latency assumed before anything was measured.
+LATENCY = 0.1
+
+
+def open(url: str | None = None, *, settings: Settings | None = None, clock: Clock | None = None) -> Gapless:  # noqa: A001
+    """Open the history kept at `url` (default: `GAPLESS_DATABASE_URL`, else a SQLite file in the user's data folder).
+
+    Raises `StoreError` when the database cannot be used and `UsageError` when a setting is wrong.
+    """
+    made = settings or load()
+    return Gapless(open_store(url or made.database_url, durable=made.durable,
+                              busy_seconds=made.busy_timeout.total_seconds()), made, clock or SystemClock())
+
+
+def read(
+    dataset: str,
+    series: str,
+    start: When | None = None,
+    end: When | None = None,
+    *,
+    days: float | None = None,
+    fill: bool = True,
+    as_of: When | None = None,
+) -> pl.DataFrame:
+    """`Gapless.read` on the default history, opened and closed around it."""
+    with open() as history:
+        return history.read(dataset, series, start, end, days=days, fill=fill, as_of=as_of)
+
+
+class Gapless:
+    """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        sources = {name: connect(name, settings.base_url(name), settings.timeout) for name in SOURCES}
+        self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates)
+        self.jobs = Jobs(store, self.catalogue, clock, self._ring)
+        self._engines: list[Embedded] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what runs in this process (its segments are given back) and close the database."""
+        with self._lock:
+            engines, self._engines = self._engines, []
+        for engine in engines:
+            engine.stop()
+        for source in self.catalogue.sources.values():
+            source.close()
+        self.store.close()
+
+    # -- what is stored
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by name; its table is ready for use."""
+        found = self.catalogue.dataset(name)
+        self.store.prepare([found])
+        return found
+
+    def span(self, dataset: Dataset, start: When | None, end: When | None, days: float | None = None) -> tuple[Span, str]:
+        """The span on the dataset's grid that was asked for, up to the frontier, and how it was said."""
+        now = self.clock.now()
+        named, said = wanted_period(_text(start), _text(end), days, now=now, zone=dataset.zone)
+        aligned = align(dataset.grid, named, dataset.frontier(now - MARGIN))
+        if aligned is None:
+            raise UsageError(
+                "from: nothing of this span is over yet",
+                field="from",
+                hint=f"{dataset.name} is final {dataset.settle.total_seconds():g} s after the end of each period",
+            )
+        return aligned, said
+
+    def read(
+        self,
+        dataset: str,
+        series: str,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        fill: bool = True,
+        as_of: When | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a series in `[start, end)` as a polars frame: database first, fetching only what is missing.
+
+        Columns: `time` (start of the record, UTC, microseconds) and the dataset's own. `fill=False` never touches the
+        network. Raises `SourceError` when the missing part could not be fetched.
+        """
+        found = self.dataset(dataset)
+        if as_of is not None:
+            raise UsageError(
+                f"as_of: {dataset} keeps no revisions", field="as_of", hint="its records are final; leave it out"
+            )
+        (name,) = self.catalogue.series(found, [series])
+        asked, _ = self.span(found, start, end, days)
+        if fill:
+            self._fill_for_reading(found, name, asked)
+        with self.store.read() as tx:
+            series_id = ledger.find(tx, found.name, name)
+            if series_id is None:
+                return rows.empty(found)
+            return rows.frame(tx, found, series_id, asked)
+
+    def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span) -> None:
+        wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, 0)
+        with self.store.read() as tx:
+            if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
+                return
+        handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
+        state = handle.wait()
+        if state in (JobState.FAILED, JobState.CANCELLED, JobState.PAUSED):
+            job = handle.job
+            raise SourceError(
+                job.error or f"the read's job {job.id} is {job.state}",
+                source=dataset.source,
+                hint="fill=False reads what is stored",
+            )
+
+    def plan(
+        self,
+        dataset: str,
+        series: str | Sequence[str],
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        mode: Mode | str = Mode.MISSING,
+        direction: Direction | str = Direction.BOTH,
+        recheck: int = 0,
+    ) -> Plan:
+        """What a backfill would do: exact spans, requests, seconds. Asks no source."""
+        found = self.dataset(dataset)
+        wish = self.wish(found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
+        with self.store.read() as tx:
+            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+
+    def series(self, dataset: Dataset) -> list[str]:
+        """All series of a dataset that the store knows."""
+        with self.store.read() as tx:
+            return ledger.names(tx, dataset.name)
+
+    def coverage(self, dataset: str, series: str) -> pl.DataFrame:
+        """Covered spans of a series: `start`, `end` (UTC), `cells`, `rows`."""
+        found = self.dataset(dataset)
+        with self.store.read() as tx:
+            parts = truth.covered(tx, found, series)
+        return pl.DataFrame(
+            [(one.start_time, one.end_time, cells, count) for one, cells, count in parts],
+            schema={"start": _UTC, "end": _UTC, "cells": pl.Int64, "rows": pl.Int64},
+            orient="row",
+        )
+
+    def gaps(
+        self, dataset: str, series: str, start: When | None = None, end: When | None = None, *, days: float | None = None
+    ) -> pl.DataFrame:
+        """All of a span that has no row: `word` (missing, empty, unavailable, quarantined), `start`, `end`, `cells`, `note`."""
+        found = self.dataset(dataset)
+        parts = self.stretches(found, series, start, end, days)
+        return pl.DataFrame(
+            [(one.word.value, one.span.start_time, one.span.end_time, one.cells, one.note) for one in parts],
+            schema={"word": pl.String, "start": _UTC, "end": _UTC, "cells": pl.Int64, "note": pl.String},
+            orient="row",
+        )
+
+    def stretches(
+        self, dataset: Dataset, name: str, start: When | None, end: When | None, days: float | None
+    ) -> list[truth.Stretch]:
+        """The gaps of a span; without one, from the first row or covered instant of the series to now."""
+        self.catalogue.series(dataset, [name])
+        now = self.clock.now()
+        with self.store.read() as tx:
+            if start is None and days is None:
+                asked = self._known(dataset, name, now, tx)
+                if asked is None:
+                    raise UsageError(
+                        f"series: nothing is stored of {name}", field="series", hint="give --from to see what is missing"
+                    )
+            else:
+                asked, _ = self.span(dataset, start, end, days)
+            return truth.gaps(tx, dataset, name, asked, now)
+
+    def _known(self, dataset: Dataset, name: str, now: Instant, tx: Tx) -> Span | None:
+        parts = truth.covered(tx, dataset, name)
+        if not parts:
+            return None
+        return Span(parts[0][0].start, max(dataset.frontier(now - MARGIN), parts[-1][0].end))
+
+    def verify(self, dataset: str, series: str | Sequence[str] | None = None, *, repair: bool = False) -> truth.Verified:
+        """Compare the ledger with the rows; `repair` takes back what does not agree, for the next fill."""
+        found = self.dataset(dataset)
+        names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
+        return truth.verify(self.store, found, names, repair=repair)
+
+    # -- work
+
+    def wish(
+        self,
+        dataset: Dataset,
+        series: str | Sequence[str],
+        start: When | None,
+        end: When | None,
+        *,
+        days: float | None = None,
+        mode: Mode | str = Mode.MISSING,
+        direction: Direction | str = Direction.BOTH,
+        recheck: int = 0,
+    ) -> Wish:
+        """A checked wish; raises `UsageError` that names the field."""
+        asked, said = self.span(dataset, start, end, days)
+        if recheck < 0:
+            raise UsageError("recheck: is negative", field="recheck", hint="give the number of periods")
+        return self._wish(
+            dataset,
+            list(self.catalogue.series(dataset, _listed(series))),
+            asked,
+            said,
+            _choice(Mode, mode, "mode"),
+            _choice(Direction, direction, "direction"),
+            recheck,
+        )
+
+    def _wish(
+        self, dataset: Dataset, names: list[str], asked: Span, said: str, mode: Mode, direction: Direction, recheck: int
+    ) -> Wish:
+        return Wish(
+            owner=owner(),
+            kind=Kind.COLLECT,
+            dataset=dataset.name,
+            series=tuple(names),
+            span=asked,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            said=said,
+        )
+
+    def backfill(
+        self,
+        dataset: str,
+        series: str | Sequence[str],
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        mode: Mode | str = Mode.MISSING,
+        direction: Direction | str = Direction.BOTH,
+        recheck: int = 0,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+    ) -> Running:
+        """Start filling in the background of this process; an identical unfinished job is taken up instead."""
+        found = self.dataset(dataset)
+        wish = self.wish(found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
+        return self._start(self.jobs.create(wish, priority=priority, name=name, rate=rate))
+
+    def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
+        """The wish of a standing job."""
+        start = dataset.frontier(self.clock.now() - MARGIN)
+        return Wish(
+            owner=owner(),
+            kind=Kind.FOLLOW,
+            dataset=dataset.name,
+            series=self.catalogue.series(dataset, list(names)),
+            span=Span(dataset.grid.add(start, -1), dataset.grid.add(start, 10**6)),
+            said="follow",
+        )
+
+    def follow(self, dataset: str, series: Sequence[str], say: Callable[[str], None], stop: threading.Event) -> Job:
+        """Keep series complete up to the frontier until `stop` is set; the standing job is shared by its followers."""
+        found = self.dataset(dataset)
+        made = self.jobs.create(self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow")
+        job = self.jobs.resume(made.job.id) if made.job.state == JobState.PAUSED else made.job
+        engine = self.engine({Queue.LIVE: max(1, min(self.settings.slots, len(series)))}, only=job.id)
+        try:
+            Follower(self.store, self.catalogue, self.jobs, self.clock, job, say).run(stop)
+        finally:
+            self.release(engine)
+        return job
+
+    def engine(self, slots: dict[Queue, int], *, only: int | None = None) -> Embedded:
+        """Start worker slots in this process."""
+        backoff = Backoff(first=self.settings.retry_delay.total_seconds(), retries=self.settings.max_retries)
+        runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff)
+        self.store.prepare(self.catalogue.datasets.values() if only is None else [])
+        engine = Embedded(
+            self.store,
+            runner,
+            self.jobs,
+            self.clock,
+            {queue.value: count for queue, count in slots.items()},
+            only=only,
+        )
+        engine.serve()
+        with self._lock:
+            self._engines.append(engine)
+        return engine
+
+    def release(self, engine: Embedded) -> None:
+        """Stop slots that `engine` started."""
+        with self._lock:
+            if engine in self._engines:
+                self._engines.remove(engine)
+        engine.stop()
+
+    def run(self, job_id: int) -> Running:
+        """Run an existing job in this process."""
+        return self._start(Made(self.jobs.get(job_id), True))
+
+    def _start(self, made: Made) -> Running:
+        job = made.job
+        if made.adopted and job.state == JobState.PAUSED:
+            job = self.jobs.resume(job.id)
+        self.dataset(job.dataset)
+        engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
+        return Running(self, job.id, engine, adopted=made.adopted)
+
+    def progress(self, job_id: int, *, width: int = 40) -> Progress:
+        """How far a job is."""
+        self.dataset(self.jobs.get(job_id).dataset)
+        return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
+
+    def certificate(self, job_id: int) -> dict[str, Any]:
+        """What a job vouches for; `differences` of two tell what has changed since."""
+        self.dataset(self.jobs.get(job_id).dataset)
+        return truth.certificate(self.store, self.catalogue, self.jobs, job_id)
+
+    def _ring(self) -> None:
+        with self._lock:
+            engines = list(self._engines)
+        for engine in engines:
+            engine.ring()
+
+
+class Running:
+    """A job that this process works on."""
+
+    def __init__(self, app: Gapless, job_id: int, engine: Embedded | None, *, adopted: bool) -> None:
+        self._app = app
+        self._engine = engine
+        self.id = job_id
+        #: Whether an unfinished job of the same wish was taken up.
+        self.adopted = adopted
+
+    def __repr__(self) -> str:
+        made = self.progress()
+        return f"<job {self.id} {made.job.state}, {made.percent:.1f} % of {made.total:,}>"
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands."""
+        return self._app.jobs.get(self.id)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps this process from working, such as a locked database."""
+        failure = self._engine.failure if self._engine else None
+        return "" if failure is None else str(failure)
+
+    def progress(self, *, width: int = 40) -> Progress:
+        """How far it is."""
+        return self._app.progress(self.id, width=width)
+
+    def pause(self) -> Job:
+        """Forbid the next request."""
+        return self._app.jobs.pause(self.id)
+
+    def resume(self) -> Job:
+        """Let it go on, here if the slots of this process were given up."""
+        job = self._app.jobs.resume(self.id)
+        if self._engine is None:
+            self._engine = self._app.run(self.id)._engine
+        return job
+
+    def cancel(self) -> Job:
+        """End it; what is stored stays."""
+        return self._app.jobs.cancel(self.id)
+
+    def certificate(self) -> dict[str, Any]:
+        """What it vouches for."""
+        return self._app.certificate(self.id)
+
+    def wait(
+        self,
+        *,
+        progress: bool = False,
+        timeout: float | None = None,
+        tick: Callable[[Progress], None] | None = None,
+        every: float = 0.2,
+    ) -> JobState:
+        """Wait until the job has ended or was paused, and give the slots of this process up.
+
+        `progress=True` draws a bar in a terminal or notebook. After `timeout` seconds it returns the state as it is.
+        Raises `StoreError` when the database stays out of reach.
+        """
+        if progress:
+            from gapless.bars import bar
+
+            with bar(self.id) as draw:
+                return self.wait(timeout=timeout, tick=draw, every=every)
+        until = None if timeout is None else self._app.clock.monotonic() + timeout
+        never = threading.Event()
+        while True:
+            state = JobState(self.job.state)
+            if tick is not None:
+                tick(self.progress())
+            if state in FINAL or state is JobState.PAUSED:
+                self.leave()
+                return state
+            if isinstance(self._engine, Embedded) and isinstance(self._engine.failure, StoreError):
+                raise self._engine.failure
+            if until is not None and self._app.clock.monotonic() >= until:
+                return state
+            self._app.clock.wait(never, every)
+
+    def leave(self) -> None:
+        """Give the slots of this process up; the job stays as it is."""
+        if self._engine is not None:
+            self._app.release(self._engine)
+            self._engine = None
+
+
+_UTC = pl.Datetime("us", "UTC")
+
+
+def owner() -> str:
+    """Who makes jobs here: the user of the operating system."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
+
+
+def _text(when: When | None) -> str | None:
+    if isinstance(when, datetime):
+        return when.isoformat()
+    return when.isoformat() if isinstance(when, date) else when
+
+
+def _listed(series: str | Sequence[str]) -> list[str]:
+    return [series] if isinstance(series, str) else list(series)
+
+
+def _choice(kind: type[Any], value: Any, field: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        listed = ", ".join(one.value for one in kind)
+        raise UsageError(f"{field}: {value!r} is unknown", field=field, hint=f"give one of: {listed}") from None
+

@@ -1,0 +1,60 @@
+"""The command line: translates and calls; decides nothing.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 incomplete, 4 refused by the source, 5 database, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import typer
+
+from gapless.cli import collect, jobs, machine, show
+from gapless.cli.common import complain, quiet_logs
+from gapless.core.errors import Exit, GaplessError
+
+app = typer.Typer(
+    help="Keep the history of financial series complete.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+collect.register(app)
+show.register(app)
+machine.register(app)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(machine.db, name="db")
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what happens to standard error."),
+) -> None:
+    if version:
+        from gapless import __version__
+
+        typer.echo(f"gapless {__version__}")
+        raise typer.Exit
+    quiet_logs(verbose=verbose)
+
+
+def main() -> None:
+    """Run a command, and turn what went wrong into one line and a documented exit code."""
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        app()
+    except GaplessError as error:
+        complain(str(error))
+        sys.exit(int(error.exit))
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(Exit.DONE))
+
+
+def _interrupted(*_: object) -> None:
+    sys.exit(int(Exit.INTERRUPTED))

@@ -1,0 +1,336 @@
+"""Commands that fetch: plan, fill, read, follow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from gapless.app import Gapless, Running
+from gapless.bars import bar, duration
+from gapless.cli.common import (
+    AsJson,
+    Database,
+    Dataset,
+    Days,
+    From,
+    Series,
+    SeriesMany,
+    To,
+    dump,
+    err,
+    history,
+    out,
+    priority,
+    series_of,
+    table,
+    when,
+)
+from gapless.core.errors import Exit, UsageError
+from gapless.core.job import Direction, Job, JobState, Mode
+from gapless.core.plan import Plan
+from gapless.core.span import Span, iso
+
+ModeOption = Annotated[Mode, typer.Option("--mode", help="What to ask for.")]
+DirectionOption = Annotated[Direction, typer.Option("--direction", help="From both ends, or one.")]
+Recheck = Annotated[int, typer.Option("--recheck", help="Ask the last K periods again.")]
+SeriesFile = Annotated[
+    typer.FileText | None, typer.Option("--series-file", help="Series in a file: lines, commas or spaces; - for input.")
+]
+Slots = Annotated[int | None, typer.Option("--slots", help="Worker slots of this process.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(plan)
+    app.command()(fill)
+    app.command()(read)
+    app.command()(follow)
+
+
+def plan(
+    dataset: Dataset,
+    series: SeriesMany = None,
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    mode: ModeOption = Mode.MISSING,
+    direction: DirectionOption = Direction.BOTH,
+    recheck: Recheck = 0,
+    series_file: SeriesFile = None,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Show what a fill would do: exact spans, requests, time. Asks nobody."""
+    with history(database) as app:
+        names = series_of(series, series_file)
+        made = app.plan(dataset, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
+    if json:
+        dump(plan_json(made))
+        return
+    rows = [
+        (one.series, f"{one.lacking:,}", f"{one.total:,}", len(one.missing), _requests(one.least, one.requests, one.most))
+        for one in made.series
+    ]
+    table(["series", "missing", "of", "spans", "requests"], rows, right=["missing", "of", "spans", "requests"])
+    for one in made.series:
+        for part in one.missing[:10]:
+            out.print(f"  {one.series} missing {part}", highlight=False)
+        if len(one.missing) > 10:
+            out.print(f"  {one.series} … and {len(one.missing) - 10} more spans", highlight=False)
+        for part in one.unavailable:
+            out.print(f"  {one.series} unavailable {part}: the source has forgotten it", highlight=False)
+        for part in one.quarantined:
+            out.print(f"  {one.series} quarantined {part}: --mode missing+failed asks again", highlight=False)
+    least, most = sum(one.least for one in made.series), sum(one.most for one in made.series)
+    out.print(f"{_requests(least, made.requests, most)} requests, about {duration(made.seconds)}", highlight=False)
+
+
+def _requests(least: int, expected: int, most: int) -> str:
+    return f"{expected:,}" if least == most else f"{least:,}–{most:,}"
+
+
+def plan_json(made: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "dataset": made.dataset,
+        "mode": made.mode.value,
+        "requests": made.requests,
+        "missing": made.missing,
+        "seconds": round(made.seconds, 3),
+        "days": made.days,
+        "series": [
+            {
+                "series": one.series,
+                "wanted": _pair(one.wanted) if one.wanted else None,
+                "missing": [_pair(part) for part in one.missing],
+                "missingCells": one.lacking,
+                "totalCells": one.total,
+                "requests": one.requests,
+                "requestsLeast": one.least,
+                "requestsMost": one.most,
+                "unavailable": [_pair(part) for part in one.unavailable],
+                "quarantined": [_pair(part) for part in one.quarantined],
+                "segments": [
+                    {"start": iso(s.start), "end": iso(s.end), "direction": s.direction.value, "side": s.side.value}
+                    for s in one.segments
+                ],
+            }
+            for one in made.series
+        ],
+    }
+
+
+def _pair(one: Span) -> dict[str, str]:
+    return {"start": iso(one.start), "end": iso(one.end)}
+
+
+def fill(
+    dataset: Dataset,
+    series: SeriesMany = None,
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    mode: ModeOption = Mode.MISSING,
+    direction: DirectionOption = Direction.BOTH,
+    recheck: Recheck = 0,
+    priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
+    name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
+    rate: Annotated[float | None, typer.Option("--rate", help="At most so many requests a second for this job.")] = None,
+    series_file: SeriesFile = None,
+    slots: Slots = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Fetch exactly what is missing, from both ends. The same command again goes on where it was."""
+    if rate is not None and rate <= 0:
+        raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
+    with history(database, slots) as app:
+        found = app.dataset(dataset)
+        names = series_of(series, series_file)
+        wish = app.wish(
+            found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck
+        )
+        made = app.jobs.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold)
+        if made.adopted:
+            err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
+        if hold:
+            return _said(app, made.job, json, f"job {made.job.id} is paused; start it with `gapless jobs start {made.job.id}`")
+        if detach:
+            if made.job.state == JobState.PAUSED:
+                app.jobs.resume(made.job.id)
+            detach_worker(app)
+            return _said(app, made.job, json, f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`")
+        state = foreground(app, app.run(made.job.id))
+        if made.adopted and state is JobState.DONE:
+            # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
+            late = app.jobs.create(app.wish(found, names, start, end, days=days, mode=mode, direction=direction))
+            state = foreground(app, app.run(late.job.id))
+            made = late
+        _said(app, app.jobs.get(made.job.id), json, "")
+    raise typer.Exit(int(EXITS[state]))
+
+
+#: The exit code of a job's end; a job fails where the source refuses, or does not answer.
+EXITS = {
+    JobState.DONE: Exit.DONE,
+    JobState.INCOMPLETE: Exit.INCOMPLETE,
+    JobState.FAILED: Exit.REFUSED,
+    JobState.CANCELLED: Exit.FAILED,
+    JobState.PAUSED: Exit.INTERRUPTED,
+}
+
+
+def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
+    from gapless.cli.jobs import job_json
+
+    if json:
+        dump(job_json(app, job.id))
+    elif text:
+        out.print(text, highlight=False)
+
+
+def foreground(app: Gapless, running: Running) -> JobState:
+    """Follow a job to its end with a bar; Ctrl-C pauses it and says how to resume."""
+    asked = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if asked.is_set():
+            os._exit(int(Exit.INTERRUPTED))
+        asked.set()
+        app.jobs.pause(running.id)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    terminated = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with bar(running.id, err) as draw:
+            state = running.wait(tick=draw)
+            draw(running.progress())
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, terminated)
+    job = running.job
+    if state is JobState.PAUSED:
+        err.print(
+            f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`", highlight=False
+        )
+    elif state is not JobState.DONE:
+        ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
+        err.print(f"job {job.id} is {job.state}: {job.error}; {ways}", style="red", highlight=False, markup=False)
+    return state
+
+
+def detach_worker(app: Gapless) -> None:
+    """Start a worker of its own that ends when nothing is left to do."""
+    url = app.settings.database_url
+    subprocess.Popen(  # noqa: S603  our own program
+        [sys.executable, "-m", "gapless.cli", "worker", "--until-idle", "--slots", str(max(1, app.settings.slots)), "--database", url],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def read(
+    dataset: Dataset,
+    series: Series,
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    format_: Annotated[str, typer.Option("--format", help="csv, json, parquet, or table.")] = "",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
+    no_fill: Annotated[bool, typer.Option("--no-fill", help="Never touch the network.")] = False,
+    database: Database = None,
+) -> None:
+    """Print stored rows, fetching what is missing first."""
+    kind = _format(format_, output)
+    _check_output(output)
+    with history(database) as app:
+        frame = app.read(dataset, series, start, end, days=days, fill=not no_fill)
+    _write(frame, kind, output)
+
+
+_FORMATS = ("csv", "json", "parquet", "table")
+
+
+def _format(said: str, output: Path | None) -> str:
+    if said and said not in _FORMATS:
+        raise UsageError(f"format: {said!r} is unknown", field="format", hint=f"give one of: {', '.join(_FORMATS)}")
+    if said:
+        return said
+    suffix = output.suffix.lstrip(".") if output else ""
+    if suffix in _FORMATS:
+        return suffix
+    return "csv" if output or not sys.stdout.isatty() else "table"
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is fetched."""
+    if output is None:
+        return
+    folder = output.parent
+    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
+        raise UsageError(f"output: {output} cannot be written", field="output", hint="name a file in a folder you may write")
+
+
+def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
+    if kind == "table":
+        out.print(str(frame), markup=False, highlight=False)
+        return
+    target: Any = sys.stdout.buffer
+    part = None
+    if output is not None:
+        part = output.with_name(f".{output.name}.part")
+        target = part
+    try:
+        if kind == "csv":
+            frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+        elif kind == "json":
+            frame.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(target)
+        else:
+            frame.write_parquet(target)
+        if part is not None and output is not None:
+            part.replace(output)
+    except OSError as error:
+        raise UsageError(
+            f"output: {output} cannot be written ({error.strerror})", field="output", hint="name another file"
+        ) from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def follow(
+    dataset: Dataset,
+    series: SeriesMany = None,
+    series_file: SeriesFile = None,
+    slots: Slots = None,
+    database: Database = None,
+) -> None:
+    """Catch up, then keep series complete period after period. Ctrl-C ends it; nothing is lost."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    with history(database, slots) as app:
+        job = app.follow(dataset, series_of(series, series_file), _say, stop)
+        err.print(f"stopped following at {when(app.clock.now())}; the same command goes on (job {job.id})", highlight=False)
+
+
+def _say(text: str) -> None:
+    # Flushed: a log collector must see it when it happens.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,299 @@
+"""`gapless jobs`: list, show, why, start, pause, resume, cancel, retry, set, clone, logs, certificate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from gapless.app import Gapless
+from gapless.bars import Rate, line
+from gapless.cli.collect import EXITS, detach_worker, foreground
+from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
+from gapless.core.errors import Exit, UsageError
+from gapless.core.job import Job, JobState, Priority
+from gapless.core.span import iso
+from gapless.engine.truth import differences
+from gapless.store import events, jobs, segments, workers
+
+app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
+JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.", show_default=False)]
+Here = Annotated[bool, typer.Option("--here", help="Run it in this process.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start a worker in the background.")]
+
+
+@app.callback()
+def default(ctx: typer.Context) -> None:
+    """See and steer jobs; without a verb, list them."""
+    if ctx.invoked_subcommand is None:
+        list_jobs()
+
+
+def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
+    """A job as JSON."""
+    made = app_.progress(job_id)
+    job = made.job
+    return {
+        "id": job.id,
+        "name": job.name,
+        "kind": job.kind,
+        "dataset": job.dataset,
+        "state": job.state,
+        "error": job.error,
+        "mode": job.mode,
+        "direction": job.direction,
+        "priority": Priority(job.priority).name.lower(),
+        "queue": job.queue,
+        "owner": job.owner,
+        "start": iso(job.start),
+        "end": iso(job.end),
+        "percent": round(made.percent, 3),
+        "processed": made.processed,
+        "total": made.total,
+        "cached": made.cached,
+        "failed": made.failed,
+        "rows": made.rows,
+        "requests": made.requests,
+        "requestsLeft": made.requests_left,
+        "segments": made.segments,
+        "trouble": made.trouble,
+        "createdAt": iso(job.created_at),
+        "startedAt": iso(job.started_at) if job.started_at else None,
+        "endedAt": iso(job.ended_at) if job.ended_at else None,
+    }
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[str, typer.Option("--state", help="Only this state.")] = "",
+    most: Annotated[int, typer.Option("--most", help="So many at most.")] = 20,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """List the newest jobs."""
+    if state and state not in list(JobState):
+        raise UsageError(f"state: {state!r} is unknown", field="state", hint=f"give one of: {', '.join(JobState)}")
+    with history(database) as opened:
+        with opened.store.read() as tx:
+            found = [one for one in jobs.recent(tx, 100_000 if state else most) if not state or one.state == state]
+        listed = [job_json(opened, one.id) for one in found[:most]]
+    if json:
+        dump(listed)
+        return
+    rows = [
+        (o["id"], o["state"], f"{o['percent']:.1f} %", o["dataset"], o["name"], f"{o['rows']:,}", o["createdAt"], o["error"])
+        for o in listed
+    ]
+    table(["job", "state", "done", "dataset", "name", "rows", "made", ""], rows, right=["job", "done", "rows"])
+
+
+@app.command()
+def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
+    """Show one job with its segments."""
+    with history(database) as opened:
+        made = opened.progress(job)
+        with opened.store.read() as tx:
+            details = segments.of_job(tx, job)
+        if json:
+            listed = [
+                {
+                    "id": d.segment.id,
+                    "series": d.segment.name,
+                    "state": d.segment.state,
+                    "side": d.segment.side,
+                    "direction": d.segment.direction,
+                    "start": iso(d.segment.start),
+                    "end": iso(d.segment.end),
+                    "cursor": iso(d.segment.cursor),
+                    "rows": d.rows,
+                    "requests": d.requests,
+                    "worker": d.worker,
+                    "error": d.error,
+                }
+                for d in details
+            ]
+            dump({**job_json(opened, job), "segmentList": listed})
+            return
+    out.print(line(made, Rate()))
+    one = made.job
+    out.print(f"{one.dataset}, {one.series_count} series, {one.span}, mode {one.mode}, made {when(one.created_at)} by {one.owner}", highlight=False)
+    if one.error:
+        out.print(one.error, style="red", highlight=False, markup=False)
+    rows = [
+        (d.segment.id, d.segment.name, d.segment.side, d.segment.direction, d.segment.state, when(d.segment.cursor), f"{d.rows:,}", d.requests, d.error)
+        for d in details[-50:]
+    ]
+    table(["segment", "series", "side", "direction", "state", "cursor", "rows", "requests", ""], rows, right=["rows", "requests"])
+
+
+@app.command()
+def why(job: JobId, json: AsJson = False, database: Database = None) -> None:
+    """Say why a job is not going on."""
+    with history(database) as opened:
+        reasons = reasons_of(opened, opened.jobs.get(job))
+    if json:
+        dump({"job": job, "reasons": reasons})
+    else:
+        for reason in reasons:
+            out.print(reason, highlight=False, markup=False)
+
+
+def reasons_of(opened: Gapless, job: Job) -> list[str]:
+    """Why a job waits, from the same predicates that claim."""
+    if job.is_final:
+        return [f"it is {job.state}" + (f": {job.error}" if job.error else "")]
+    if job.state == JobState.PAUSED:
+        return [f"it is paused: `gapless jobs resume {job.id}`"]
+    now = opened.clock.now()
+    with opened.store.read() as tx:
+        waiting = segments.why(tx, job.id, now)
+        counted, _, _ = segments.counts(tx, job.id)
+        serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
+        ahead = segments.ahead(tx, job.id, job.queue, job.turn)
+    reasons = [f"{counted['running']} segments are running"] if counted.get("running") else []
+    for one in waiting:
+        if one.blocked_until > now:
+            reasons.append(f"the source told us to wait until {when(one.blocked_until)}")
+        if one.is_quota_spent:
+            reasons.append("the daily quota is spent; it goes on by itself after the reset")
+        if one.retry_at > now:
+            reasons.append(f"it tries again at {when(one.retry_at)}: {one.error}")
+        if one.overlapped_by:
+            reasons.append(f"job {one.overlapped_by} is fetching it")
+    if waiting and not serving:
+        reasons.append(f"no worker serves queue {job.queue}: `gapless jobs resume {job.id} --here` or `gapless worker`")
+    elif waiting and not reasons and ahead is not None:
+        reasons.append(f"it is behind job {ahead}")
+    return list(dict.fromkeys(reasons)) or ["it is about to go on"]
+
+
+def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
+    """Run a job here, in the background, or say that nobody does."""
+    if here:
+        state = foreground(opened, opened.run(job.id))
+        raise typer.Exit(int(EXITS[state]))
+    if detach:
+        detach_worker(opened)
+        out.print(f"job {job.id} runs in the background", highlight=False)
+        return
+    out.print(f"job {job.id} is {job.state}", highlight=False)
+    if job.is_final:
+        return
+    with opened.store.read() as tx:
+        serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
+    if not serving:
+        err.print(
+            f"no worker serves queue {job.queue}: add --here, --detach, or start `gapless worker`", highlight=False
+        )
+
+
+@app.command()
+def start(job: JobId, here: Here = False, detach: Detach = False, database: Database = None) -> None:
+    """Resume a paused job, or retry one that ended without being done."""
+    with history(database) as opened:
+        _run(opened, opened.jobs.start(job), here=here, detach=detach)
+
+
+@app.command()
+def pause(job: JobId, database: Database = None) -> None:
+    """Forbid the next request of a job."""
+    with history(database) as opened:
+        out.print(f"job {job} is {opened.jobs.pause(job).state}", highlight=False)
+
+
+@app.command()
+def resume(job: JobId, here: Here = False, detach: Detach = False, database: Database = None) -> None:
+    """Let a paused job go on; with --here also one that nobody works on."""
+    with history(database) as opened:
+        found = opened.jobs.get(job)
+        if not (here or detach) or found.state not in (JobState.PENDING, JobState.RUNNING):
+            found = opened.jobs.resume(job)
+        _run(opened, found, here=here, detach=detach)
+
+
+@app.command()
+def cancel(job: JobId, database: Database = None) -> None:
+    """End a job; what is stored stays."""
+    with history(database) as opened:
+        out.print(f"job {job} is {opened.jobs.cancel(job).state}", highlight=False)
+
+
+@app.command()
+def retry(job: JobId, here: Here = False, detach: Detach = False, database: Database = None) -> None:
+    """Take exactly what a failed, incomplete or cancelled job still misses."""
+    with history(database) as opened:
+        _run(opened, opened.jobs.retry(job), here=here, detach=detach)
+
+
+@app.command("set")
+def set_(
+    job: JobId,
+    priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "",
+    database: Database = None,
+) -> None:
+    """Change a job's priority while it runs."""
+    if not priority_:
+        raise UsageError("priority: nothing to change", field="priority", hint="give --priority high, normal or low")
+    with history(database) as opened:
+        changed = opened.jobs.set_priority(job, priority(priority_))
+    out.print(f"job {job} has priority {Priority(changed.priority).name.lower()}", highlight=False)
+
+
+@app.command()
+def logs(
+    job: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Print what happened to a job."""
+    with history(database) as opened:
+        after = 0
+        while True:
+            state = opened.jobs.get(job)
+            with opened.store.read() as tx:
+                found = events.of_job(tx, job, after=after)
+            for one in found:
+                after = one.id
+                _log_line(one, json=json)
+            if not found and (not follow or state.is_final):
+                return
+            if not found:
+                time.sleep(0.5)
+
+
+def _log_line(one: events.Event, *, json: bool) -> None:
+    if json:
+        record = {"at": iso(one.at), "level": one.level, "event": one.name, "segment": one.segment, "message": one.message}
+        out.print(msgspec.json.encode(record).decode(), markup=False, highlight=False)
+    else:
+        out.print(f"{iso(one.at)} {one.level:<7} {one.name:<18} {one.message}", markup=False, highlight=False)
+
+
+@app.command()
+def certificate(
+    job: JobId,
+    check: Annotated[Path | None, typer.Option("--check", help="Compare with a certificate printed before.")] = None,
+    database: Database = None,
+) -> None:
+    """Print what a job vouches for, as JSON; with --check tell what has changed since."""
+    with history(database) as opened:
+        made = opened.certificate(job)
+    if check is None:
+        dump(made)
+        return
+    try:
+        old = msgspec.json.decode(check.read_bytes())
+        found = differences(old, made)
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise UsageError(f"check: {check} is no certificate ({error})", field="check", hint="print one first") from None
+    for one in found:
+        out.print(one, highlight=False, markup=False)
+    if found:
+        raise typer.Exit(int(Exit.FAILED))
+    out.print("the certificate still holds", highlight=False)
+
+

@@ -1,0 +1,1 @@
+"""Decides and acts: jobs, the runner, the embedded engine, budgets, recovery, progress."""

@@ -1,0 +1,130 @@
+"""The gate in front of a budget: lets one slot after another leave at the instant it reserved."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+
+from gapless.core import pacing
+from gapless.core.clock import Clock
+from gapless.core.pacing import PATIENCE, Grant, Later
+from gapless.core.span import SECOND, Instant
+from gapless.store import budgets
+from gapless.store.database import Tx
+from gapless.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """The request may leave now."""
+
+    probe: bool = False
+
+
+class Stopped:
+    """We were told to stop while waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    #: Departure on the monotonic clock, in seconds.
+    at: float
+    step: int
+    probe: bool
+
+
+class Gate:
+    """One lane (live or not) of one budget in this process; the slots queue here, the processes in the database."""
+
+    def __init__(self, store: Store, clock: Clock, key: str, *, live: bool) -> None:
+        self._store = store
+        self._clock = clock
+        self._key = key
+        self._live = live
+        self._turn = threading.Lock()
+        self._pool: deque[_Slot] = deque()
+
+    def depart(self, stop: threading.Event) -> Departed | Later | Stopped:
+        """Wait for a departure; `Later` when that would take more than two seconds."""
+        while not stop.is_set():
+            with self._turn:
+                taken = self._take(stop)
+            if not isinstance(taken, _Slot):
+                return taken
+            # Outside the lock: while we wait for our instant, the next slot may already reserve its own.
+            if self._clock.wait(stop, taken.at - self._clock.monotonic()):
+                break
+            late = self._clock.monotonic() - taken.at
+            if taken.step == 0 or taken.probe or late <= pacing.guard(taken.step):
+                return Departed(taken.probe)
+        return Stopped()
+
+    def _take(self, stop: threading.Event) -> _Slot | Later | Stopped:
+        while not stop.is_set():
+            if self._pool:
+                return self._pool.popleft()
+            granted, now = self._store.write(self._reserve, urgent=True)
+            if isinstance(granted, Grant):
+                started = self._clock.monotonic() + (granted.at - now) / SECOND
+                self._pool.extend(
+                    _Slot(started + i * granted.step / SECOND, granted.step, granted.probe)
+                    for i in range(granted.count)
+                )
+                continue
+            wait = (granted.at - now) / SECOND
+            if wait > PATIENCE or (granted.reason != "budget" and wait > 0.5):
+                return granted
+            self._clock.wait(stop, max(0.001, wait))
+        return Stopped()
+
+    def _reserve(self, tx: Tx) -> tuple[Grant | Later, Instant]:
+        # Read inside the transaction: waiting for the database must not age the reservation.
+        now = self._clock.now()
+        return budgets.change(tx, self._key, partial(pacing.reserve, now=now, live=self._live)), now
+
+
+class Gates:
+    """The gates of a process, made when first needed."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._gates: dict[tuple[str, bool], Gate] = {}
+        self._making = threading.Lock()
+
+    def gate(self, key: str, *, live: bool) -> Gate:
+        """The gate of one lane of a budget."""
+        with self._making:
+            found = self._gates.get((key, live))
+            if found is None:
+                found = self._gates[key, live] = Gate(self._store, self._clock, key, live=live)
+            return found
+
+    def refused(self, key: str, seconds: float) -> Instant:
+        """Silence everybody who shares the budget; returns until when."""
+
+        def block(tx: Tx) -> Instant:
+            def by(budget: pacing.Budget) -> tuple[pacing.Budget, Instant]:
+                after = pacing.refuse(budget, self._clock.now(), seconds)
+                return after, after.blocked_until
+
+            return budgets.change(tx, key, by)
+
+        return self._store.write(block, urgent=True)
+
+    def answered(self, key: str, *, remaining: int | None, probe: bool) -> None:
+        """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
+        if not probe and (remaining is None or remaining > 3):
+            return
+        with self._store.read() as tx:
+            now = self._clock.now()
+            before = budgets.load(tx, key)
+        if before is None or pacing.answered(before, now, remaining=remaining, probe=probe) == before:
+            return
+
+        def change(budget: pacing.Budget) -> tuple[pacing.Budget, None]:
+            return pacing.answered(budget, now, remaining=remaining, probe=probe), None
+
+        self._store.write(lambda tx: budgets.change(tx, key, change), urgent=True)

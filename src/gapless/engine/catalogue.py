@@ -1,0 +1,66 @@
+"""Which dataset comes from which source, and which budget its requests count against."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from gapless.core.dataset import Dataset
+from gapless.core.errors import UsageError
+from gapless.core.pacing import Limit
+from gapless.sources.base import Source
+from gapless.work.collect import Collect
+
+
+class Catalogue:
+    """The sources of this process. `scopes` names whose limit a source's is: a credential or an egress address."""
+
+    def __init__(
+        self, sources: Mapping[str, Source], *, scopes: Mapping[str, str], rates: Mapping[str, float | None]
+    ) -> None:
+        self.sources = sources
+        self._scopes = scopes
+        self._rates = rates
+        self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by name; raises `UsageError` with the nearest names."""
+        found = self.datasets.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, self.datasets, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`gapless datasets` lists them"
+            raise UsageError(f"dataset: there is no {name}", field="dataset", hint=hint)
+        return found
+
+    def series(self, dataset: Dataset, names: list[str]) -> tuple[str, ...]:
+        """Series ids, each checked for its form and kept once; raises `UsageError`."""
+        if not names:
+            raise UsageError("series: none is given", field="series", hint=f"for example {dataset.example}")
+        for name in names:
+            if not dataset.is_series(name):
+                raise UsageError(
+                    f"series: {name!r} cannot be one of {dataset.name}",
+                    field="series",
+                    hint=f"it looks like {dataset.example}",
+                )
+        return tuple(dict.fromkeys(names))
+
+    def source(self, dataset: Dataset) -> Source:
+        """Where a dataset comes from."""
+        return self.sources[dataset.source]
+
+    def limit(self, dataset: Dataset) -> Limit:
+        """The budget of a dataset: the source's limit under its scope."""
+        source = self.source(dataset)
+        said = source.limit(dataset)
+        scope = self._scopes.get(source.name, "")
+        return Limit(
+            key=f"{said.key}@{scope}" if scope else said.key,
+            rate=self._rates.get(source.name, said.rate),
+            daily=said.daily,
+            reset_offset=said.reset_offset,
+        )
+
+    def has_own_rate(self, dataset: Dataset) -> bool:
+        """Whether the settings name a rate for the dataset's source."""
+        return dataset.source in self._rates

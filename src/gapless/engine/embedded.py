@@ -1,0 +1,265 @@
+"""The embedded engine: worker threads in this process, on a database that several processes may share.
+
+It answers the port that every engine has, `ring · cancel · serve · reconcile`. A ring says only "work may be there": a slot claims
+the best segment by our SQL. One control thread beats, watches the running segments' jobs, hears other processes' commits
+and rescues.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from gapless.core.clock import Clock
+from gapless.core.errors import GaplessError, StoreError
+from gapless.core.job import JobState
+from gapless.core.plan import steal_at
+from gapless.core.segment import Lease
+from gapless.engine.jobs import Jobs
+from gapless.engine.recovery import BEAT, Identity, Watch
+from gapless.engine.runner import Runner
+from gapless.store import budgets, jobs, segments
+from gapless.store.database import Tx
+from gapless.store.sqlite import SQLite
+from gapless.store.store import Store
+
+log = structlog.get_logger("gapless.engine")
+
+#: Seconds between two looks at other processes' commits, and at the jobs of what runs here.
+LISTEN = 0.05
+LOOK = 0.2
+#: Seconds an idle slot sleeps at most, so that a `retry_at` is not slept through.
+IDLE = 0.25
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One thread's place; `lease` is what it runs now."""
+
+    queue: str
+    lease: Lease | None = None
+    stop: threading.Event | None = None
+
+
+class Embedded:
+    """Slots for queues in this process; `only` narrows them to one job."""
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        verbs: Jobs,
+        clock: Clock,
+        slots: Mapping[str, int],
+        *,
+        only: int | None = None,
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._jobs = verbs
+        self._clock = clock
+        self._only = only
+        self._slots = [_Slot(queue) for queue, count in slots.items() for _ in range(count)]
+        self._bell = threading.Condition()
+        self._rings = 0
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.failure: BaseException | None = None
+        database = store.database
+        folder = database.path.with_name(database.path.name + ".workers") if isinstance(database, SQLite) else None
+        self.watch = Watch(store, clock, Identity(folder))
+
+    def serve(self) -> None:
+        """Start the threads; work begins at once."""
+        queues = sorted({slot.queue for slot in self._slots})
+        self.watch.enter(queues, len(self._slots), self._only)
+        self.reconcile(self.watch.look())
+        targets = [(self._control, ())] + [(self._work, (slot,)) for slot in self._slots]
+        for target, args in targets:
+            thread = threading.Thread(target=target, args=args, name="gapless", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def ring(self) -> None:
+        """Wake the idle slots: there may be work."""
+        with self._bell:
+            self._rings += 1
+            self._bell.notify_all()
+
+    def cancel(self, job_ids: set[int]) -> None:
+        """Stop what runs here of these jobs before its next request."""
+        for slot in self._slots:
+            if slot.lease is not None and slot.stop is not None and slot.lease.segment.job in job_ids:
+                slot.stop.set()
+
+    def stop(self, *, patience: float = 10.0) -> None:
+        """Let the pages under way finish, give the segments back, sign off."""
+        self._closing.set()
+        for slot in self._slots:
+            if slot.stop is not None:
+                slot.stop.set()
+        self.ring()
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.clear()
+        try:
+            self.watch.leave()
+        except StoreError as error:
+            log.warning("worker.leave_failed", error=str(error))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no slot runs anything."""
+        return all(slot.lease is None for slot in self._slots)
+
+    def reconcile(self, job_ids: list[int] | None = None) -> None:
+        """Finish running jobs that have no live segment, whoever was to do it."""
+        with self._store.read() as tx:
+            unended = jobs.unended(tx) if job_ids is None else job_ids
+            lone = [one for one in unended if not _has_live(segments.counts(tx, one)[0])]
+        for one in lone:
+            self._jobs.settle(one)
+
+    # -- slots
+
+    def _work(self, slot: _Slot) -> None:
+        while not self._closing.is_set():
+            heard = self._rings
+            try:
+                lease = self._claim(slot.queue) or self._steal(slot.queue)
+                if lease is not None:
+                    self._run(slot, lease)
+                    continue
+            except GaplessError as error:
+                self._fail(error)
+            with self._bell:
+                if self._rings == heard and not self._closing.is_set():
+                    self._bell.wait(IDLE)
+
+    def _run(self, slot: _Slot, lease: Lease) -> None:
+        slot.stop, slot.lease = threading.Event(), lease
+        try:
+            self._runner.run(lease, slot.stop)
+        finally:
+            slot.lease = slot.stop = None
+            self.ring()
+
+    def _claim(self, queue: str) -> Lease | None:
+        now = self._clock.now()
+        with self._store.read() as tx:
+            # A look first: an idle slot must not take the write lock four times a second.
+            if segments.peek(tx, queue, now, only=self._only) is None:
+                return None
+        return self._store.write(
+            lambda tx: segments.claim(tx, queue, self.watch.me.id, self._clock.now(), only=self._only)
+        )
+
+    def _steal(self, queue: str) -> Lease | None:
+        """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
+        with self._store.read() as tx:
+            found = segments.victims(tx, queue, self._only)
+            for victim in found:
+                cut = self._cut(victim, segments.lanes(tx, victim.segment.series), tx)
+                if cut is not None:
+                    break
+            else:
+                return None
+        at, key = cut
+        if not self._store.write(lambda tx: segments.steal(tx, victim, at, key)):
+            return None
+        return self._claim(queue)
+
+    def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[int, str] | None:
+        collect = self._runner.collect(victim)
+        limit = self._runner.limit(victim)
+        latency = self._runner.latency.get(limit.key)
+        budget = budgets.load(tx, limit.key)
+        if latency is None or latency.seconds is None or budget is None:
+            return None
+        step = budget.step / 1_000_000
+        if step and lanes >= latency.seconds / step + 1:
+            return None
+        spans = collect.remaining(tx, victim, self._clock.now())
+        density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series)
+        at = steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
+        return None if at is None else (at, limit.key)
+
+    def _fail(self, error: GaplessError) -> None:
+        """The database is in trouble: say it once, and try again until somebody stops us."""
+        if self.failure is None:
+            log.error("engine.trouble", error=str(error))
+        self.failure = error
+
+    # -- control
+
+    def _control(self) -> None:
+        """Listen to other processes, watch what runs here, beat and rescue."""
+        changed, looked, beaten, round_ = 0, 0.0, 0.0, 0
+        while not self._closing.wait(LISTEN):
+            try:
+                now = time.monotonic()
+                version = self._store.database.changed()
+                if version != changed:
+                    changed = version
+                    self.ring()
+                if now - looked >= LOOK:
+                    looked = now
+                    self._look()
+                if now - beaten >= BEAT:
+                    beaten = now
+                    round_ += 1
+                    self._beat(reconcile=round_ % 4 == 0)
+                self.failure = None
+            except GaplessError as error:
+                self._fail(error)
+
+    def _look(self) -> None:
+        """Stop what was paused, cancelled, taken away, or must make room for a higher class."""
+        running = [(slot, slot.lease, slot.stop) for slot in self._slots]
+        with self._store.read() as tx:
+            held = segments.held_by(tx, self.watch.me.id)
+            now = self._clock.now()
+            waiting = {queue: segments.peek(tx, queue, now) for queue in {slot.queue for slot in self._slots}}
+        for slot, lease, stop in running:
+            if lease is None or stop is None or slot.lease is not lease:
+                continue
+            epoch, state = held.get(lease.segment.id, (-1, ""))
+            if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING):
+                stop.set()
+        self._yield(running, waiting)
+
+    def _yield(
+        self,
+        running: list[tuple[_Slot, Lease | None, threading.Event | None]],
+        waiting: dict[str, tuple[int, int] | None],
+    ) -> None:
+        """Between pages a slot gives way to a claimable segment of a higher class that finds no free slot."""
+        for queue, first in waiting.items():
+            mine = [(lease, stop) for slot, lease, stop in running if slot.queue == queue]
+            busy = [(lease, stop) for lease, stop in mine if lease is not None and stop is not None]
+            if first is None or self._only is not None or len(busy) < len(mine):
+                continue
+            last, stop = max(busy, key=lambda one: (one[0].segment.turn, one[0].segment.id))
+            turn, priority = first
+            if priority < last.segment.priority and turn < last.segment.turn:
+                stop.set()
+
+    def _beat(self, *, reconcile: bool) -> None:
+        if not self.watch.beat():
+            # Others took us for dead; whatever we hold is theirs. Enter anew under the same id.
+            self.cancel({slot.lease.segment.job for slot in self._slots if slot.lease is not None})
+            self.watch.enter(sorted({slot.queue for slot in self._slots}), len(self._slots), self._only)
+        jobs_freed = self.watch.look()
+        if jobs_freed:
+            self.ring()
+        if reconcile:
+            self.reconcile()
+
+
+def _has_live(counted: Mapping[str, int]) -> bool:
+    return bool(counted.get("waiting") or counted.get("running"))

@@ -1,0 +1,114 @@
+"""Follow: a standing job that keeps its series complete up to the frontier, period after period."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gapless.core.clock import Clock
+from gapless.core.dataset import Dataset
+from gapless.core.job import Direction, Job, Mode
+from gapless.core.plan import SegmentPlan, missing
+from gapless.core.segment import Side
+from gapless.core.span import SECOND, Instant, Span
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.jobs import MARGIN, Jobs
+from gapless.store import jobs, segments
+from gapless.store.database import Tx
+from gapless.store.store import Store
+
+#: Part of a period over which the series' requests are spread.
+SPREAD = 0.5
+
+
+@dataclass(slots=True)
+class Follower:
+    """Plans the ticks of one standing job in this process; any number of followers may do so at once."""
+
+    store: Store
+    catalogue: Catalogue
+    verbs: Jobs
+    clock: Clock
+    job: Job
+    #: Called with a line for people.
+    say: Callable[[str], None]
+    _troubles: dict[str, str] = field(default_factory=dict)
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until told to stop."""
+        lacking = self.tick(first=True)
+        if lacking:
+            self.say(f"[*] Backfilling {lacking} missing candles...")
+        while not stop.is_set():
+            self.clock.wait(stop, self._until_next())
+            if not stop.is_set():
+                self.tick()
+                self._report()
+
+    def tick(self, *, first: bool = False) -> int:
+        """Give every series that is due a segment for what it misses; returns how many cells those are.
+
+        On the first tick all series are due, later each one at its place in the period.
+        """
+        now = self.clock.now()
+        dataset = self.catalogue.dataset(self.job.dataset)
+
+        def write(tx: Tx) -> int:
+            starts = jobs.starts_of(tx, self.job.id)
+            total = 0
+            for place, (series_id, _) in enumerate(jobs.series_of(tx, self.job.id)):
+                wait = 0 if first else round(self._delay(dataset, place, len(starts)) * SECOND)
+                total += self._plan(tx, dataset, series_id, starts[series_id], now - wait, now)
+            return total
+
+        added = self.store.write(write)
+        if added:
+            self.verbs.ring()
+        return added
+
+    def _plan(self, tx: Tx, dataset: Dataset, series_id: int, start: Instant, at: Instant, now: Instant) -> int:
+        end = dataset.frontier(at - MARGIN)
+        if end <= start or segments.is_live(tx, self.job.id, series_id):
+            return 0
+        wanted = Span(start, end)
+        facts = self.verbs.planner.facts(tx, dataset, series_id, wanted, self.mode, now, None)
+        spans = missing(wanted, facts, self.mode)
+        if not spans:
+            return 0
+        segment = SegmentPlan(
+            start=spans[0].start, end=spans[-1].end, direction=Direction.BACKWARD, side=Side.RECENT
+        )
+        self.verbs.add_segment(tx, self.job, series_id, segment)
+        return sum(dataset.grid.count(part.start, part.end) for part in spans)
+
+    @property
+    def mode(self) -> Mode:
+        """Followers fetch what is missing."""
+        return Mode(self.job.mode)
+
+    def _delay(self, dataset: Dataset, place: int, of: int) -> float:
+        """Seconds into the period at which a series has its turn."""
+        return SPREAD * dataset.period.total_seconds() * place / max(1, of)
+
+    def _until_next(self) -> float:
+        """Seconds until the frontier moves on, or a quarter of a period for the series that have their turn later."""
+        dataset = self.catalogue.dataset(self.job.dataset)
+        now = self.clock.now()
+        settle = dataset.settle.total_seconds() + MARGIN / SECOND
+        following = dataset.grid.add(dataset.frontier(now - MARGIN), 1)
+        wait = (following - now) / SECOND + settle + 0.005
+        pieces = max(1, min(20, self.job.series_count))
+        return min(max(0.01, wait), 60.0, max(0.2, SPREAD * dataset.period.total_seconds() / pieces))
+
+    def _report(self) -> None:
+        """Say once that a series has trouble, and once that it is over."""
+        with self.store.read() as tx:
+            details = [d for d in segments.of_job(tx, self.job.id) if d.segment.state in ("waiting", "running")]
+        troubles = {d.segment.name: d.error for d in details if d.error}
+        for name, error in troubles.items():
+            if self._troubles.get(name) != error:
+                self.say(f"{name}: {error}; trying again")
+        for name in self._troubles.keys() - troubles.keys():
+            self.say(f"{name}: the source answers again")
+        self._troubles = troubles

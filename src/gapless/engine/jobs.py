@@ -1,0 +1,305 @@
+"""Jobs: made from wishes, moved by their owners, finished by the ledger.
+
+A job is done when the ledger says so: when its segments have ended the planner runs again over the pinned span; what is
+still missing becomes a new round of segments, and a round that proved nothing new ends the job. Whoever ends a segment
+locks the job's row first, so exactly one of them finishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gapless.core.clock import Clock
+from gapless.core.dataset import Dataset
+from gapless.core.errors import LeaseLost, UsageError
+from gapless.core.job import MOVES, Job, JobState, Kind, Priority, Queue, Wish
+from gapless.core.pacing import Limit
+from gapless.core.plan import SegmentPlan, SeriesPlan
+from gapless.core.segment import Lease, Segment, SegmentState
+from gapless.core.span import DOOM, Instant
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.planning import Planner, wish_of
+from gapless.store import budgets, coverage, events, jobs, quarantine, segments, series
+from gapless.store.database import Tx
+from gapless.store.store import Store
+
+#: Microseconds before now at which a new job's end is pinned: `Date` headers are floored to the second, and a source's
+#: clock that is a moment late must not make the last candle wait.
+MARGIN = 1_500_000
+
+#: Periods that a follower fetches of a series of which nothing is stored.
+FOLLOW_PERIODS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A job, and whether an unfinished one was adopted instead of making a second."""
+
+    job: Job
+    adopted: bool
+
+
+class Jobs:
+    """Verbs on jobs. `ring` is called when there may be new work for idle slots."""
+
+    def __init__(
+        self, store: Store, catalogue: Catalogue, clock: Clock, ring: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+        self.planner = Planner(catalogue=catalogue)
+        self.ring = ring
+
+    def create(
+        self,
+        wish: Wish,
+        *,
+        queue: Queue = Queue.BACKFILL,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+    ) -> Made:
+        """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
+        dataset = self._catalogue.dataset(wish.dataset)
+        self._store.prepare([dataset])
+        now = self._clock.now()
+
+        def make(tx: Tx) -> Made:
+            adopted = jobs.unfinished(tx, wish.key)
+            if adopted is not None:
+                return Made(adopted, True)
+            budgets.ensure(tx, self._catalogue.limit(dataset), self._catalogue.limit(dataset).rate)
+            ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
+            planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
+            standing = wish.kind is Kind.FOLLOW
+            made = jobs.add(
+                tx,
+                wish,
+                ids,
+                now=now,
+                queue=queue.value,
+                priority=priority,
+                name=name,
+                total=0 if standing else sum(one.total for one in planned),
+                cached=0 if standing else sum(one.total - one.lacking for one in planned),
+                rate=rate,
+                hold=hold,
+                starts=[self._follow_from(tx, dataset, one, now) for one in ids] if standing else None,
+            )
+            if rate:
+                budgets.ensure(tx, Limit(key=f"job/{made.id}", rate=rate), rate)
+            events.add(tx, now, "job.made", f"{wish.dataset}, {len(ids)} series, {wish.span}", job=made.id)
+            if not standing:
+                self._add_segments(tx, made, planned)
+                self._settle(tx, made.id, now)
+            return Made(jobs.get(tx, made.id) or made, False)
+
+        made = self._store.write(make, isolated=True)
+        self.ring()
+        return made
+
+    def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
+        """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
+        frontier = dataset.frontier(now - MARGIN)
+        covered = coverage.spans(tx, series_id)
+        return covered[-1].end if covered else dataset.grid.add(frontier, -FOLLOW_PERIODS)
+
+    def _add_segments(self, tx: Tx, job: Job, planned: list[SeriesPlan]) -> int:
+        """Insert the segments of a round; the recent half of each series comes first."""
+        made = 0
+        for one in planned:
+            series_id = series.ensure(tx, job.dataset, one.series)
+            for segment in one.segments:
+                self.add_segment(tx, job, series_id, segment)
+                made += 1
+        return made
+
+    def add_segment(self, tx: Tx, job: Job, series_id: int, planned: SegmentPlan) -> None:
+        """Insert one waiting segment of a job."""
+        dataset = self._catalogue.dataset(job.dataset)
+        again = dataset.grid.add(job.end, -job.recheck) if job.recheck and job.end < DOOM else DOOM
+        segments.add(
+            tx,
+            job.id,
+            series_id,
+            planned,
+            queue=job.queue,
+            turn=job.turn,
+            budget_key=self._catalogue.limit(dataset).key,
+            recheck_from=again,
+        )
+
+    def end(self, lease: Lease, state: SegmentState, *, error: str = "", requests: int = 0) -> None:
+        """End a segment, and its job if that was the last one; raises `LeaseLost`."""
+        segment, now = lease.segment, self._clock.now()
+
+        def write(tx: Tx) -> None:
+            jobs.lock(tx, segment.job)
+            if not segments.end(tx, lease, state, now, error=error, requests=requests):
+                raise LeaseLost(f"segment {segment.id} is in other hands")
+            if state is not SegmentState.DONE:
+                events.add(
+                    tx, now, f"segment.{state.value}", error, job=segment.job, segment=segment.id, level="error"
+                )
+            self._settle(tx, segment.job, now)
+
+        self._store.write(write)
+        self.ring()
+
+    def hold_series(self, lease: Lease, error: str, *, requests: int) -> None:
+        """The source does not know the series: hold its segments; other series of the job go on."""
+        self._hold(lease, error, requests, lambda one: one.series == lease.segment.series)
+
+    def hold(self, lease: Lease, error: str, *, requests: int) -> None:
+        """Nothing of the job can go on before its owner has acted."""
+        self._hold(lease, error, requests, lambda one: True)
+
+    def _hold(self, lease: Lease, error: str, requests: int, which: Callable[[Segment], bool]) -> None:
+        now, segment = self._clock.now(), lease.segment
+
+        def write(tx: Tx) -> None:
+            jobs.lock(tx, segment.job)
+            if not segments.end(tx, lease, SegmentState.HELD, now, error=error, requests=requests):
+                raise LeaseLost(f"segment {segment.id} is in other hands")
+            segments.hold(tx, [d.segment.id for d in segments.of_job(tx, segment.job) if which(d.segment)], error, now)
+            events.add(tx, now, "segment.held", error, job=segment.job, segment=segment.id, level="error")
+            self._settle(tx, segment.job, now)
+
+        self._store.write(write)
+        self.ring()
+
+    def settle(self, job_id: int) -> None:
+        """Finish a job that has no live segments: the reconciler's duty."""
+        self._store.write(lambda tx: self._settle(tx, job_id, self._clock.now()), isolated=True)
+
+    def _settle(self, tx: Tx, job_id: int, now: Instant) -> None:
+        job = jobs.lock(tx, job_id)
+        if job is None or job.kind == Kind.FOLLOW or JobState(job.state) not in MOVES["done"][0]:
+            return
+        counted, stored, requests = segments.counts(tx, job_id)
+        if counted.get(SegmentState.WAITING) or counted.get(SegmentState.RUNNING):
+            return
+        jobs.set_totals(tx, job_id, stored, requests)
+        if counted.get(SegmentState.FAILED) or counted.get(SegmentState.HELD):
+            return self._finish_with_errors(tx, job, now)
+        planned = self._left(tx, job, now)
+        lacking = sum(one.lacking for one in planned)
+        first = not counted
+        if lacking and (first or lacking < job.lacking):
+            jobs.set_lacking(tx, job_id, lacking)
+            self._add_segments(tx, job, planned)
+            return None
+        for one in planned:
+            for lost in one.missing:
+                its_id = series.ensure(tx, job.dataset, one.series)
+                quarantine.add(tx, its_id, lost, job=job_id, reason="no progress", at=now)
+        given_up = quarantine.of_job(tx, job_id)
+        if given_up:
+            self._finish(tx, job, "incomplete", now, f"{len(given_up)} spans are quarantined")
+        else:
+            self._finish(tx, job, "done", now, "")
+        return None
+
+    def _left(self, tx: Tx, job: Job, now: Instant) -> list[SeriesPlan]:
+        """The plan of what a job still misses of its pinned span."""
+        names = [name for _, name in jobs.series_of(tx, job.id)]
+        dataset, wish = self._catalogue.dataset(job.dataset), wish_of(job, names)
+        return [self.planner.series(tx, dataset, name, wish, now, job) for name in names]
+
+    def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
+        """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
+        broken = [d for d in segments.of_job(tx, job.id) if d.segment.state in ("failed", "held")]
+        names = sorted({d.segment.name for d in broken})
+        error = broken[0].error
+        if len(names) > 1:
+            error = f"{len(names)} series ({', '.join(names[:5])}{', …' if len(names) > 5 else ''}): {error}"
+        self._finish(tx, job, "incomplete" if len(names) < job.series_count else "failed", now, error)
+
+    def _finish(self, tx: Tx, job: Job, verb: str, now: Instant, error: str) -> None:
+        if jobs.move(tx, job.id, verb, now, error=error):
+            if verb == "done":
+                jobs.forget_proof(tx, job.id)
+            events.add(tx, now, f"job.{verb}", error, job=job.id, level="info" if verb == "done" else "warning")
+
+    def pause(self, job_id: int) -> Job:
+        """Forbid the next request of a job; its segments keep their cursors."""
+        return self._order(job_id, "pause")
+
+    def resume(self, job_id: int) -> Job:
+        """Let a paused job go on."""
+        return self._order(job_id, "resume")
+
+    def cancel(self, job_id: int) -> Job:
+        """End a job; requests under way are fenced off, what is stored stays."""
+        return self._order(job_id, "cancel", lambda tx, job, now: segments.cancel(tx, job.id, now))
+
+    def retry(self, job_id: int) -> Job:
+        """Take a failed, incomplete or cancelled job up again: exactly what it still misses."""
+
+        def again(tx: Tx, job: Job, now: Instant) -> None:
+            quarantine.release(tx, job.id)
+            segments.revive(tx, job.id)
+            jobs.set_lacking(tx, job.id, job.total + 1)
+            self._settle(tx, job.id, now)
+
+        return self._order(job_id, "retry", again)
+
+    def start(self, job_id: int) -> Job:
+        """Resume if paused, retry if it ended without being done."""
+        state = JobState(self.get(job_id).state)
+        return self.retry(job_id) if state in MOVES["retry"][0] else self.resume(job_id)
+
+    def _order(
+        self, job_id: int, verb: str, then: Callable[[Tx, Job, Instant], None] = lambda tx, job, now: None
+    ) -> Job:
+        now = self._clock.now()
+
+        def write(tx: Tx) -> Job:
+            self._require(tx, job_id)
+            before = jobs.order(tx, job_id, verb, now)
+            events.add(tx, now, f"job.{verb}", f"was {before.state}", job=job_id)
+            then(tx, before, now)
+            return self._require(tx, job_id)
+
+        changed = self._store.write(write, urgent=True, isolated=True)
+        self.ring()
+        return changed
+
+    def set_priority(self, job_id: int, priority: Priority) -> Job:
+        """Change the class of a job; its waiting segments take their new place."""
+
+        def write(tx: Tx) -> Job:
+            job = self._require(tx, job_id)
+            segments.hurry(tx, job_id, jobs.set_priority(tx, job, priority))
+            return self._require(tx, job_id)
+
+        changed = self._store.write(write, urgent=True)
+        self.ring()
+        return changed
+
+    def get(self, job_id: int) -> Job:
+        """A job by id; raises `UsageError`."""
+        with self._store.read() as tx:
+            return self._require(tx, job_id)
+
+    def _require(self, tx: Tx, job_id: int) -> Job:
+        job = jobs.get(tx, job_id)
+        if job is None:
+            raise UsageError(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
+        return job
+
+    def is_standing(self, job_id: int) -> bool:
+        """Whether a job has an open end."""
+        return self.get(job_id).kind == Kind.FOLLOW
+
+    def job_budget(self, segment: Segment) -> str:
+        """The budget of a job that has a rate of its own."""
+        return f"job/{segment.job}"
+
+    def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
+        """What a job still misses: read from the ledger, never summed."""
+        return self._left(tx, job, self._clock.now())
+

@@ -1,0 +1,101 @@
+"""Gather what the store knows, and let `core.plan` decide. Asks no source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gapless.core.dataset import Dataset
+from gapless.core.grid import cells
+from gapless.core.job import Direction, Job, Kind, Mode, Wish
+from gapless.core.pacing import interval
+from gapless.core.plan import TRUSTED_PAGES, Facts, Plan, SeriesPlan, duration, plan_series, quota_days
+from gapless.core.span import SECOND, Instant, Span, intersect, union
+from gapless.engine.catalogue import Catalogue
+from gapless.store import budgets, coverage, quarantine, rows, series
+from gapless.store.database import Tx
+
+#: Rows looked at to estimate a density.
+SAMPLE = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans wishes and jobs against one store."""
+
+    catalogue: Catalogue
+
+    def facts(
+        self, tx: Tx, dataset: Dataset, series_id: int | None, span: Span, mode: Mode, now: Instant, job: Job | None
+    ) -> Facts:
+        """What is known of a series inside `span`, as far as it concerns a wish of this mode (or this job)."""
+        gone = dataset.unavailable(now)
+        if series_id is None:
+            return Facts(unavailable=gone)
+        since, said_at = series.since(tx, series_id)
+        if mode is Mode.ALL and (job is None or (said_at or 0) < job.created_at):
+            since = None
+        given_up = quarantine.of_series(tx, series_id, span)
+        mine = [one.span for one in given_up if mode is Mode.MISSING or (job is not None and one.job == job.id)]
+        return Facts(
+            coverage=coverage.spans(tx, series_id, span),
+            proof=[] if job is None else coverage.spans(tx, series_id, span, job=job.id),
+            quarantine=union(mine),
+            since=since,
+            unavailable=gone,
+            density=self.density(tx, dataset, series_id),
+        )
+
+    def density(self, tx: Tx, dataset: Dataset, series_id: int) -> float | None:
+        """Rows per covered cell among the newest rows; None before three pages are stored."""
+        shape = self.catalogue.source(dataset).shape(dataset)
+        newest = rows.newest(tx, dataset, series_id, SAMPLE)
+        if newest is None or newest[0] < TRUSTED_PAGES * shape.rows:
+            return None
+        found, first, last = newest
+        seen = Span(first, dataset.grid.add(last, 1))
+        covered = cells(dataset.grid, intersect(coverage.spans(tx, series_id, seen), [seen]))
+        return min(1.0, found / covered) if covered else None
+
+    def plan(self, tx: Tx, wish: Wish, now: Instant, latency: float, lanes: int, job: Job | None = None) -> Plan:
+        """Plan a wish: exact spans, requests, time."""
+        dataset = self.catalogue.dataset(wish.dataset)
+        planned = [self.series(tx, dataset, name, wish, now, job) for name in wish.series]
+        limit = self.catalogue.limit(dataset)
+        budget = budgets.load(tx, limit.key)
+        step = (budget.step if budget else interval(limit.rate)) / SECOND
+        requests = sum(one.requests for one in planned)
+        return Plan(
+            dataset=dataset.name,
+            mode=wish.mode,
+            series=planned,
+            seconds=duration(requests, step, latency, lanes),
+            days=quota_days(requests, limit.daily),
+        )
+
+    def series(self, tx: Tx, dataset: Dataset, name: str, wish: Wish, now: Instant, job: Job | None) -> SeriesPlan:
+        """Plan one series of a wish."""
+        facts = self.facts(tx, dataset, series.find(tx, dataset.name, name), wish.span, wish.mode, now, job)
+        return plan_series(
+            dataset.grid,
+            self.catalogue.source(dataset).shape(dataset),
+            name,
+            wish.span,
+            facts,
+            mode=wish.mode,
+            direction=wish.direction,
+            recheck=wish.recheck,
+        )
+
+
+def wish_of(job: Job, names: list[str]) -> Wish:
+    """The wish of a job, over some of its series."""
+    return Wish(
+        owner=job.owner,
+        kind=Kind(job.kind),
+        dataset=job.dataset,
+        series=tuple(names),
+        span=job.span,
+        mode=Mode(job.mode),
+        direction=Direction(job.direction),
+        recheck=job.recheck,
+    )

@@ -1,0 +1,87 @@
+"""How far a job is: read from the ledger, never summed, so it can neither pass 100 % nor run ahead of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gapless.core.grid import cells
+from gapless.core.job import Job, JobState, Kind
+from gapless.core.plan import SeriesPlan
+from gapless.core.segment import SegmentState
+from gapless.core.span import Span, intersect
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.jobs import Jobs
+from gapless.store import jobs, segments
+from gapless.store.store import Store
+
+#: Columns of a bar.
+BAR = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A job at one moment; cells are (series, period) pairs that it asked for."""
+
+    job: Job
+    #: ok + cached + skip + fail.
+    processed: int
+    total: int
+    cached: int
+    #: Cells given up.
+    failed: int
+    rows: int
+    requests: int
+    #: Requests still to be made, as far as can be told.
+    requests_left: int
+    #: Segments by state.
+    segments: dict[str, int]
+    #: Share of each stretch of the span that is done, from its start to its end, averaged over the series.
+    bar: list[float]
+    #: The last error a segment met, if it has not been answered since.
+    trouble: str
+
+    @property
+    def percent(self) -> float:
+        """0–100."""
+        return 100.0 if self.total <= 0 else 100.0 * self.processed / self.total
+
+
+def progress(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int, *, width: int = BAR) -> Progress:
+    """Read a job's progress."""
+    job = verbs.get(job_id)
+    dataset = catalogue.dataset(job.dataset)
+    with store.read() as tx:
+        counted, rows, requests = segments.counts(tx, job_id)
+        names = [name for _, name in jobs.series_of(tx, job_id)]
+        plans = [] if job.kind == Kind.FOLLOW else verbs.left(tx, job)
+        waiting = segments.why(tx, job_id, 0) if counted.get(SegmentState.WAITING) else []
+    lacking = sum(one.lacking for one in plans)
+    if job.state == JobState.DONE:
+        lacking = 0
+    return Progress(
+        job=job,
+        processed=job.total - lacking,
+        total=job.total,
+        cached=job.cached,
+        failed=sum(cells(dataset.grid, one.quarantined) for one in plans),
+        rows=rows,
+        requests=requests,
+        requests_left=sum(one.requests for one in plans) if lacking else 0,
+        segments=counted,
+        bar=_bar(job, plans, len(names), width),
+        trouble=next((one.error for one in waiting if one.error), ""),
+    )
+
+
+def _bar(job: Job, plans: list[SeriesPlan], series: int, width: int) -> list[float]:
+    """Shares of `width` stretches of the job's span that nothing is missing in."""
+    if job.kind == Kind.FOLLOW or not series:
+        return []
+    edges = [job.start + (job.end - job.start) * i // width for i in range(width + 1)]
+    stretches = [Span(a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    left = [0.0] * len(stretches)
+    for one in plans:
+        for i, stretch in enumerate(stretches):
+            missing = sum(part.end - part.start for part in intersect(one.missing, [stretch]))
+            left[i] += missing / (stretch.end - stretch.start)
+    return [1.0 - share / series for share in left]

@@ -1,0 +1,159 @@
+"""Who is alive: beats, lock files, rescue.
+
+A beat is a counter; silence is measured on the observer's own monotonic clock, and only over time in which the
+observer's own beats were committed. On one machine a lock file per worker, freed by the kernel, proves death at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from gapless.core.clock import Clock
+from gapless.store import events, segments, workers
+from gapless.store.database import Tx
+from gapless.store.store import Store
+from gapless.store.workers import Worker
+
+log = structlog.get_logger("gapless.recovery")
+
+#: Seconds without a beat after which a worker has lost its segments.
+LEASE = 3.0
+#: Seconds between beats.
+BEAT = 0.5
+
+
+@dataclass(slots=True)
+class _Seen:
+    beat: int
+    silent: float = 0.0
+
+
+class Identity:
+    """This process as a worker: a random id, and a lock file that the kernel frees when the process dies."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.id = secrets.token_hex(8)
+        self._folder = folder
+        self._handle: int | None = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(folder / self.id, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def leave(self) -> None:
+        """Free and remove the lock file."""
+        if self._handle is not None and self._folder is not None:
+            (self._folder / self.id).unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = None
+
+    def is_dead(self, worker: str) -> bool:
+        """Whether the kernel has freed another worker's lock file. No file proves nothing."""
+        if self._folder is None or worker == self.id:
+            return False
+        try:
+            handle = os.open(self._folder / worker, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(handle)
+
+    def forget(self, worker: str) -> None:
+        """Remove the lock file of a dead worker."""
+        if self._folder is not None:
+            (self._folder / worker).unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks after the workers of a store from one process."""
+
+    store: Store
+    clock: Clock
+    me: Identity
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _last: float | None = None
+
+    def enter(self, queues: list[str], slots: int, job: int | None) -> None:
+        """Enter this process as a worker."""
+        row = Worker(
+            id=self.me.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=",".join(queues),
+            slots=slots,
+            job=job,
+            beat=0,
+            started_at=self.clock.now(),
+        )
+        self.store.write(lambda tx: workers.enter(tx, row), urgent=True)
+
+    def beat(self) -> bool:
+        """Count on; False when others took us for dead: our segments are theirs by now."""
+        return self.store.write(lambda tx: workers.beat(tx, self.me.id), urgent=True)
+
+    def look(self) -> list[int]:
+        """Rescue the segments of dead workers; returns the jobs they belong to. Call after a committed beat."""
+        now = self.clock.monotonic()
+        passed = 0.0 if self._last is None else min(now - self._last, 2 * BEAT)
+        self._last = now
+        with self.store.read() as tx:
+            every = workers.every(tx)
+        dead = [one for one in every if one.id != self.me.id and self._is_dead(one, passed)]
+        return [job for one in dead for job in self.rescue(one)]
+
+    def _is_dead(self, one: Worker, passed: float) -> bool:
+        seen = self._seen.get(one.id)
+        if seen is None or seen.beat != one.beat:
+            self._seen[one.id] = _Seen(one.beat)
+        else:
+            seen.silent += passed
+        return self.me.is_dead(one.id) or self._seen[one.id].silent >= LEASE
+
+    def rescue(self, dead: Worker) -> list[int]:
+        """Take the segments of a dead worker back; attempts are not charged for it."""
+        now = self.clock.now()
+
+        def write(tx: Tx) -> list[tuple[int, int]]:
+            freed = segments.rescue(tx, dead.id)
+            workers.leave(tx, dead.id)
+            for segment, job in freed:
+                events.add(
+                    tx,
+                    now,
+                    "segment.rescued",
+                    f"worker {dead.id} (pid {dead.pid}) died",
+                    job=job,
+                    segment=segment,
+                    level="warning",
+                )
+            return freed
+
+        freed = self.store.write(write, urgent=True)
+        self.me.forget(dead.id)
+        self._seen.pop(dead.id, None)
+        log.info("worker.rescued", worker=dead.id, pid=dead.pid, segments=len(freed))
+        return sorted({job for _, job in freed})
+
+    def leave(self) -> None:
+        """Give back what we still hold and sign off."""
+
+        def write(tx: Tx) -> None:
+            segments.rescue(tx, self.me.id)
+            workers.leave(tx, self.me.id)
+
+        self.store.write(write, urgent=True)
+        self.me.leave()

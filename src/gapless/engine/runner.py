@@ -1,0 +1,266 @@
+"""Run a segment: ask, store, go on until it is complete or we are told to stop.
+
+The runner knows nothing of where it runs. It is the worker loop of our error tree: the only place that catches
+everything, and turns it into a state that the owner can see.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from gapless.core.clock import Clock
+from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
+from gapless.core.job import Queue
+from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
+from gapless.core.page import Page
+from gapless.core.paging import Window, fresh
+from gapless.core.segment import Lease, SegmentState
+from gapless.core.span import SECOND, Instant, Span
+from gapless.engine import faults
+from gapless.engine.budgets import Departed, Gates
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.jobs import Jobs
+from gapless.store import events, quarantine, segments
+from gapless.store.database import Tx
+from gapless.store.store import Store
+from gapless.work.collect import Asked, Collect, halved, is_unanswered
+
+log = structlog.get_logger("gapless.runner")
+
+
+@dataclass(slots=True)
+class Latency:
+    """Seconds a request takes, as a moving average; None before the first."""
+
+    seconds: float | None = None
+
+    def add(self, seconds: float) -> None:
+        """Take one measurement in."""
+        self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a slot remembers while it runs a segment."""
+
+    lease: Lease
+    stop: threading.Event
+    collect: Collect
+    gate: str
+    window: Window
+    failures: int
+    #: Failed requests that no commit has counted yet.
+    uncounted: int = 0
+    suspects: list[Span] = field(default_factory=list)
+    probe: bool = False
+
+
+class Runner:
+    """Runs segments with the parts it is given."""
+
+    def __init__(
+        self, store: Store, catalogue: Catalogue, jobs: Jobs, clock: Clock, backoff: Backoff, seed: int | None = None
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._jobs = jobs
+        self._clock = clock
+        self._backoff = backoff
+        self._chance = random.Random(seed)
+        self.gates = Gates(store, clock)
+        self.latency: dict[str, Latency] = {}
+
+    def run(self, lease: Lease, stop: threading.Event) -> None:
+        """Run a segment until it is complete, given back, or in other hands."""
+        try:
+            self._run(lease, stop)
+        except LeaseLost:
+            log.info("lease.lost", segment=lease.segment.id, job=lease.segment.job)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  the worker loop: the owner sees it as the segment's error
+            log.exception("segment.crashed", segment=lease.segment.id, job=lease.segment.job)
+            self._end(lease, SegmentState.FAILED, f"a fault in gapless: {type(error).__name__}: {error}", 0)
+
+    def _run(self, lease: Lease, stop: threading.Event) -> None:
+        run = self._start(lease, stop)
+        while True:
+            if stop.is_set():
+                return self._release(run, 0, "")
+            asked = run.collect.next(lease, run.window, self._clock.now(), run.suspects)
+            if asked is None:
+                return self._finish(run)
+            leaves = self._depart(run)
+            if isinstance(leaves, Later):
+                return self._release(run, leaves.at, f"waiting for the {leaves.reason} of {run.gate}")
+            if not isinstance(leaves, Departed):
+                continue
+            run.probe = leaves.probe
+            if not self._page(run, asked):
+                return None
+
+    def collect(self, lease: Lease) -> Collect:
+        """The work of a segment."""
+        dataset = self._catalogue.dataset(lease.segment.dataset)
+        return Collect(store=self._store, source=self._catalogue.source(dataset), dataset=dataset)
+
+    def limit(self, lease: Lease) -> Limit:
+        """The budget of a segment's requests."""
+        return self._catalogue.limit(self._catalogue.dataset(lease.segment.dataset))
+
+    def _start(self, lease: Lease, stop: threading.Event) -> _Run:
+        collect = self.collect(lease)
+        return _Run(
+            lease=lease,
+            stop=stop,
+            collect=collect,
+            gate=self.limit(lease).key,
+            window=fresh(collect.shape),
+            failures=lease.segment.attempts,
+        )
+
+    def _depart(self, run: _Run) -> object:
+        live = run.lease.segment.queue == Queue.LIVE
+        if run.lease.segment.rate:
+            paced = self.gates.gate(self._jobs.job_budget(run.lease.segment), live=live).depart(run.stop)
+            if not isinstance(paced, Departed):
+                return paced
+        return self.gates.gate(run.gate, live=live).depart(run.stop)
+
+    def _page(self, run: _Run, asked: Asked) -> bool:
+        """One request and what follows from it; False when the segment has left our hands."""
+        began = time.monotonic()
+        try:
+            page = run.collect.fetch(asked)
+        except Refused as error:
+            self._refused(run, error)
+            return False
+        except SourceError as error:
+            return self._failed(run, asked, error)
+        self.latency.setdefault(run.gate, Latency()).add(time.monotonic() - began)
+        self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe)
+        if is_unanswered(asked, page):
+            self._too_early(run, asked)
+            return False
+        self._keep(run, asked, page)
+        return True
+
+    def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
+        run.collect.keep(asked, page, run.lease, requests=1 + run.uncounted)
+        self._quarantine(run)
+        run.window = run.collect.window(run.window, asked, page)
+        run.failures = run.uncounted = 0
+
+    def _refused(self, run: _Run, error: Refused) -> None:
+        until = self.gates.refused(run.gate, error.seconds)
+        run.uncounted += 1
+        self._note(run, "budget.blocked", str(error), "warning")
+        self._release(run, until, str(error))
+
+    def _too_early(self, run: _Run, asked: Asked) -> None:
+        """The source's clock is behind ours: the end of the span may still change there."""
+        run.uncounted += 1
+        self._release(run, self._clock.now() + SECOND, f"{asked.ask.span} may still change at the source")
+
+    def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
+        run.failures += 1
+        run.uncounted += 1
+        self._note(run, "request.failed", str(error), "warning")
+        if run.probe:
+            self.gates.answered(run.gate, remaining=None, probe=True)
+        decision = faults.decide(
+            error,
+            failures=run.failures,
+            window=run.window,
+            suspects=len(run.suspects),
+            backoff=self._backoff,
+            chance=self._chance,
+            standing=self._jobs.is_standing(run.lease.segment.job),
+        )
+        return self._act(run, asked, error, decision)
+
+    def _act(self, run: _Run, asked: Asked, error: SourceError, decision: faults.Decision) -> bool:
+        """Carry a decision out; False when the segment has left our hands."""
+        match decision:
+            case faults.Retry(seconds):
+                return self._retry(run, seconds, str(error))
+            case faults.Halve():
+                run.window = halved(run.window)
+                return True
+            case faults.GiveUpCell():
+                self._give_up(run, asked, error)
+                return True
+            case faults.FailSegment():
+                self._end(run.lease, SegmentState.FAILED, str(error), run.uncounted)
+            case faults.HoldSeries():
+                self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
+            case faults.HoldWork():
+                self._jobs.hold(run.lease, str(error), requests=run.uncounted)
+        return False
+
+    def _retry(self, run: _Run, seconds: float, why: str) -> bool:
+        if seconds > PATIENCE:
+            self._release(run, self._clock.now() + round(seconds * SECOND), why)
+            return False
+        self._clock.wait(run.stop, seconds)
+        return True
+
+    def _give_up(self, run: _Run, asked: Asked, error: SourceError) -> None:
+        """Set the spoilt cell aside; what the reply proves beside it is kept."""
+        grid, span = run.collect.dataset.grid, asked.ask.span
+        cell = error.span if isinstance(error, BadReply) and error.span is not None else None
+        if cell is None:
+            newest = Span(grid.add(span.end, -1), span.end)
+            cell = newest if asked.is_backward else Span(span.start, grid.add(span.start, 1))
+        run.suspects.append(cell)
+        self._note(run, "span.given_up", f"{cell}: {error.message}", "error")
+        if isinstance(error, BadReply) and error.page is not None:
+            self._keep(run, asked, run.collect.cut(error.page, asked))
+        elif isinstance(error, BadReply) and error.span is not None:
+            self._quarantine(run)
+            run.failures = 0
+
+    def _quarantine(self, run: _Run) -> None:
+        """Write suspects down once a good reply has shown that it was them, not the source."""
+        if not run.suspects:
+            return
+        segment, now, cells = run.lease.segment, self._clock.now(), list(run.suspects)
+
+        def write(tx: Tx) -> None:
+            for cell in cells:
+                quarantine.add(tx, segment.series, cell, job=segment.job, reason="its record spoils the reply", at=now)
+
+        self._store.write(write)
+        run.suspects.clear()
+
+    def _finish(self, run: _Run) -> None:
+        self._quarantine(run)
+        self._end(run.lease, SegmentState.DONE, "", run.uncounted)
+
+    def _end(self, lease: Lease, state: SegmentState, error: str, requests: int) -> None:
+        self._jobs.end(lease, state, error=error, requests=requests)
+
+    def _release(self, run: _Run, retry_at: Instant, why: str) -> None:
+        def give_back(tx: Tx) -> bool:
+            return segments.release(
+                tx,
+                run.lease,
+                retry_at=retry_at,
+                attempts=run.failures,
+                error=why,
+                requests=run.uncounted,
+            )
+
+        self._store.write(give_back)
+
+    def _note(self, run: _Run, name: str, message: str, level: str) -> None:
+        now, segment = self._clock.now(), run.lease.segment
+        log.log(30 if level == "warning" else 40, name, job=segment.job, segment=segment.id, message=message)
+        self._store.write(
+            lambda tx: events.add(tx, now, name, message, job=segment.job, segment=segment.id, level=level)
+        )

@@ -1,0 +1,133 @@
+"""Settings: one frozen value, read from flags > environment > file > default, and checked at the start."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from platformdirs import user_config_path, user_data_path
+
+from gapless.core.errors import UsageError
+from gapless.sources import SOURCES
+
+FILE = "gapless.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a user may set. Names in the environment are `GAPLESS_` and the upper-case name."""
+
+    #: `sqlite:///FILE` or `postgresql://…`.
+    database_url: str = ""
+    #: Worker slots of a process.
+    slots: int = 4
+    #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
+    max_retries: int = 3
+    retry_delay: timedelta = timedelta(seconds=1)
+    #: How long a source may take to answer.
+    timeout: timedelta = timedelta(seconds=15)
+    #: SQLite: fsync every commit (power loss loses nothing at all).
+    durable: bool = False
+    #: How long to wait for another program's lock on a SQLite file.
+    busy_timeout: timedelta = timedelta(seconds=30)
+    #: Scheme, host and port of each source.
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    #: Requests per second of each source's limit, where it is not the source's own; None lifts it.
+    rates: Mapping[str, float | None] = field(default_factory=dict)
+    #: Whose limit it is, where processes use several addresses or keys.
+    scopes: Mapping[str, str] = field(default_factory=dict)
+
+    def base_url(self, source: str) -> str:
+        """Where a source's requests go."""
+        return self.base_urls.get(source) or SOURCES[source].default_url
+
+
+def default_database_url() -> str:
+    """A SQLite file in the user's data folder."""
+    return f"sqlite:///{user_data_path('gapless') / 'gapless.db'}"
+
+
+def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Read the settings; raises `UsageError` that names the variable to change."""
+    said = {**_file(folder or Path.cwd()), **_environment(os.environ if environment is None else environment)}
+    made = Settings(database_url=said.pop("database_url", "") or default_database_url())
+    urls: dict[str, str] = {}
+    rates: dict[str, float | None] = {}
+    scopes: dict[str, str] = {}
+    for source in SOURCES:
+        if f"{source}_base_url" in said:
+            urls[source] = _url(source, said.pop(f"{source}_base_url"))
+        if f"{source}_rate" in said:
+            rates[source] = _number(f"{source}_rate", said.pop(f"{source}_rate"), least=0) or None
+        scopes[source] = said.pop(f"{source}_scope", "")
+    plain = {
+        "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
+        "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
+        "retry_delay": lambda text: _duration("retry_delay", text),
+        "timeout": lambda text: _duration("timeout", text),
+        "busy_timeout": lambda text: _duration("busy_timeout", text),
+        "durable": lambda text: _yes("durable", text),
+    }
+    values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
+    return replace(made, base_urls=urls, rates=rates, scopes=scopes, **values)
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    prefix = "GAPLESS_"
+    return {key.removeprefix(prefix).lower(): text for key, text in environment.items() if key.startswith(prefix)}
+
+
+def _file(folder: Path) -> dict[str, str]:
+    """`gapless.toml` here, else in the user's configuration folder."""
+    for place in (folder / FILE, user_config_path("gapless") / FILE):
+        if place.is_file():
+            try:
+                content = tomllib.loads(place.read_text())
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{place}: {error}", field=FILE, hint="mend or remove the file") from None
+            return {key.lower(): str(value) for key, value in content.items()}
+    return {}
+
+
+def _wrong(name: str, text: str, hint: str) -> UsageError:
+    variable = f"GAPLESS_{name.upper()}"
+    return UsageError(f"{variable}: {text!r} is not understood", field=variable, hint=hint)
+
+
+def _url(source: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise _wrong(f"{source}_base_url", text, "give scheme, host and port: http://127.0.0.1:8000")
+    return text.rstrip("/")
+
+
+def _number(name: str, text: str, *, least: float, most: float = 1e9) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value <= most:
+        raise _wrong(name, text, f"give a number from {least:g} to {most:g}")
+    return value
+
+
+def _duration(name: str, text: str) -> timedelta:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?", text.strip())
+    if not match:
+        raise _wrong(name, text, "give seconds (1s), milliseconds (500ms) or minutes (2m)")
+    unit = {"ms": 0.001, "s": 1.0, "m": 60.0}[match[2] or "s"]
+    return timedelta(seconds=float(match[1]) * unit)
+
+
+def _yes(name: str, text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise _wrong(name, text, "give yes or no")

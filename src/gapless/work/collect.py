@@ -1,0 +1,169 @@
+"""Collect a segment: what to ask next, ask it, and store what the reply proves.
+
+Nothing is remembered between pages but the size of the next window: what is left is read from the ledger each time,
+so the cursor jumps over whatever others have fetched meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gapless.core.dataset import Dataset
+from gapless.core.errors import LeaseLost
+from gapless.core.job import Direction, Mode
+from gapless.core.page import Ask, Page, Shape
+from gapless.core.paging import Window, is_thin_page, next_ask, open_part, widen
+from gapless.core.plan import Facts, missing
+from gapless.core.segment import Lease, Segment, Side
+from gapless.core.span import Instant, Span, subtract, union
+from gapless.sources.base import Source
+from gapless.store import coverage, pages, quarantine, segments, series
+from gapless.store.database import Tx
+from gapless.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that is about to leave, and the frontier as it was then."""
+
+    ask: Ask
+    now: Instant
+    is_backward: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Collecting one dataset from its source."""
+
+    store: Store
+    source: Source
+    dataset: Dataset
+
+    @property
+    def shape(self) -> Shape:
+        """How the source pages."""
+        return self.source.shape(self.dataset)
+
+    def next(self, lease: Lease, window: Window, now: Instant, suspects: list[Span]) -> Asked | None:
+        """The next request of a segment, or None when nothing is missing in it; raises `LeaseLost`.
+
+        `suspects` are cells that spoilt their reply and wait to be given up.
+        """
+        with self.store.read() as tx:
+            held = segments.bounds(tx, lease)
+            if held is None:
+                raise LeaseLost(f"segment {lease.segment.id} is in other hands")
+            bounds, is_backward = held
+            given_up = self._given_up(tx, lease.segment, bounds) + suspects
+            spans = self.left(tx, lease.segment, bounds, is_backward, now, given_up)
+        spans = open_part(spans, given_up, is_backward)
+        if not spans:
+            return None
+        span, limit = next_ask(self.dataset.grid, spans, window, is_backward)
+        return Asked(ask=Ask(series=lease.segment.name, span=span, limit=limit), now=now, is_backward=is_backward)
+
+    def left(
+        self,
+        tx: Tx,
+        segment: Segment,
+        bounds: Span,
+        is_backward: bool,
+        now: Instant,
+        given_up: list[Span],
+    ) -> list[Span]:
+        """What a segment still misses, next to where its cursor is; empty only when nothing is left at all."""
+        mode = Mode(segment.mode)
+        since, said_at = series.since(tx, segment.series)
+        if mode is Mode.ALL and (said_at or 0) < segment.wished_at:
+            since = None
+        while True:
+            known, seen_to = coverage.near(
+                tx, segment.series, bounds, backward=is_backward, job=segment.job if mode is Mode.ALL else None
+            )
+            looked_at = bounds
+            if seen_to is not None:
+                looked_at = Span(seen_to, bounds.end) if is_backward else Span(bounds.start, seen_to)
+            facts = Facts(
+                coverage=known,
+                proof=known if mode is Mode.ALL else self._proof(tx, segment, bounds),
+                quarantine=given_up,
+                since=since,
+                unavailable=self.dataset.unavailable(now),
+            )
+            recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
+            spans = missing(looked_at, facts, mode, recheck_from)
+            if spans or seen_to is None:
+                return spans
+            bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
+
+    def remaining(self, tx: Tx, lease: Lease, now: Instant) -> list[Span]:
+        """What a running segment still misses, as far as one look goes: enough to decide where to cut it."""
+        held = segments.bounds(tx, lease)
+        if held is None:
+            return []
+        bounds, is_backward = held
+        given_up = self._given_up(tx, lease.segment, bounds)
+        return self.left(tx, lease.segment, bounds, is_backward, now, given_up)
+
+    def _proof(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
+        if segment.recheck_from >= bounds.end:
+            return []
+        return coverage.spans(tx, segment.series, bounds, job=segment.job)
+
+    def _given_up(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
+        """Quarantined spans that this job may not ask: all in mode missing, else only those it gave up itself."""
+        every = quarantine.of_series(tx, segment.series, bounds)
+        mine = Mode(segment.mode) is not Mode.MISSING
+        return union(one.span for one in every if not mine or one.job == segment.job)
+
+    def fetch(self, asked: Asked) -> Page:
+        """Send the request; what the reply proves is cut at the frontier as it was when it left."""
+        page = self.source.fetch(self.dataset, asked.ask, asked.now)
+        return self.cut(page, asked)
+
+    def cut(self, page: Page, asked: Asked) -> Page:
+        """A page without what may still change: the frontier is the earlier of our clock's and the source's."""
+        now = asked.now if page.source_time is None else min(asked.now, page.source_time)
+        return page.before(self.dataset.frontier(now))
+
+    def keep(self, asked: Asked, page: Page, lease: Lease, *, requests: int) -> int:
+        """Commit a page under its lease; raises `LeaseLost`. Returns how many rows were new or changed."""
+        segment = lease.segment
+        prove = segment.mode == Mode.ALL or segment.recheck_from < segment.end
+        return self.store.write(
+            lambda tx: pages.commit(
+                tx,
+                self.dataset,
+                page,
+                lease,
+                asked.now,
+                prove=prove,
+                direction=self._turn(asked, page, segment),
+                requests=requests,
+            )
+        )
+
+    def window(self, window: Window, asked: Asked, page: Page) -> Window:
+        """The window after a good page."""
+        times = [row[0] for row in page.rows]
+        return widen(window, self.dataset.grid, self.shape, asked.ask.span, asked.ask.limit, times)
+
+    def _turn(self, asked: Asked, page: Page, segment: Segment) -> str | None:
+        """A historical half that meets emptiness turns round: backward, the source's count jumps over it."""
+        may_turn = self.shape.jumps_back and segment.side == Side.HISTORY and segment.may_turn
+        if asked.is_backward or not may_turn:
+            return None
+        times = [row[0] for row in page.rows]
+        return Direction.BACKWARD.value if is_thin_page(asked.ask.span, self.dataset.grid, times) else None
+
+
+def halved(window: Window) -> Window:
+    """A window of half the rows, to isolate what spoils a reply."""
+    return replace(window, limit=max(1, window.limit // 2), forward=max(1, window.forward // 2))
+
+
+def is_unanswered(asked: Asked, page: Page) -> bool:
+    """Whether a page settles nothing of what was asked: it lies past the frontier of the source's clock."""
+    if page.nothing_before is not None and page.nothing_before > asked.ask.span.start:
+        return False
+    return page.proven is None or subtract([asked.ask.span], [page.proven]) == [asked.ask.span]
