@@ -13,12 +13,13 @@ import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import gapless
 from gapless.app import Gapless
 from gapless.core.errors import UsageError
 from gapless.core.job import Priority
-from gapless.core.span import Instant, iso
+from gapless.core.span import SECOND, Instant, iso
 from gapless.settings import Settings, load
 
 Dataset = Annotated[str, typer.Argument(help="Dataset, such as upbit.candles.1m.", show_default=False)]
@@ -32,6 +33,8 @@ Database = Annotated[str | None, typer.Option("--database", help="Instead of GAP
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
+#: Tables are never folded or cut: a terminal wraps what is too long, a file keeps it.
+_tables = Console(soft_wrap=True, width=400)
 
 
 def quiet_logs(*, verbose: bool) -> None:
@@ -91,12 +94,12 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], *, right: Se
     """A table for people."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=True)
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
-    out.print(made)
+        made.add_row(*(Text(str(cell)) for cell in row))
+    _tables.print(made)
 
 
 def when(at: Instant | None) -> str:
     """An instant for people; a dash where there is none."""
-    return "-" if at is None else iso(at)
+    return "-" if at is None else iso(at - at % SECOND)

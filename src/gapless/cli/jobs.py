@@ -60,9 +60,9 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "requestsLeft": made.requests_left,
         "segments": made.segments,
         "trouble": made.trouble,
-        "createdAt": iso(job.created_at),
-        "startedAt": iso(job.started_at) if job.started_at else None,
-        "endedAt": iso(job.ended_at) if job.ended_at else None,
+        "createdAt": when(job.created_at),
+        "startedAt": when(job.started_at) if job.started_at else None,
+        "endedAt": when(job.ended_at) if job.ended_at else None,
     }
 
 
@@ -84,7 +84,7 @@ def list_jobs(
         dump(listed)
         return
     rows = [
-        (o["id"], o["state"], f"{o['percent']:.1f} %", o["dataset"], o["name"], f"{o['rows']:,}", o["createdAt"], o["error"])
+        (o["id"], o["state"], f"{o['percent']:.1f} %", o["dataset"], o["name"], f"{o['rows']:,}", o["createdAt"], o["error"][:80])
         for o in listed
     ]
     table(["job", "state", "done", "dataset", "name", "rows", "made", ""], rows, right=["job", "done", "rows"])
@@ -123,7 +123,7 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
     if one.error:
         out.print(one.error, style="red", highlight=False, markup=False)
     rows = [
-        (d.segment.id, d.segment.name, d.segment.side, d.segment.direction, d.segment.state, when(d.segment.cursor), f"{d.rows:,}", d.requests, d.error)
+        (d.segment.id, d.segment.name, d.segment.side, d.segment.direction, d.segment.state, when(d.segment.cursor), f"{d.rows:,}", d.requests, d.error[:60])
         for d in details[-50:]
     ]
     table(["segment", "series", "side", "direction", "state", "cursor", "rows", "requests", ""], rows, right=["rows", "requests"])

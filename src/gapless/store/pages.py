@@ -5,6 +5,9 @@ Locks are taken in one order: segment, then series. A page of an older epoch sto
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import itemgetter
+
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -12,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction
-from gapless.core.page import Page
+from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
 from gapless.core.span import Instant, Span, span
 from gapless.store import coverage, quarantine, rows, segments, series
@@ -84,10 +87,7 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
     if overlap:
         after = rows.tally(tx, dataset, series_id, page.proven)
     else:
-        width, origin = dataset.tally_width, dataset.tally_origin
-        for row in page.rows:
-            bucket = (row[0] - origin) // width
-            after[bucket] = after.get(bucket, 0) + 1
+        after = _buckets(dataset, page.rows)
     for bucket, number in after.items():
         more = number - before.get(bucket, 0)
         if more:
@@ -96,6 +96,19 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
         coverage.extend(tx, series_id, page.proven)
         quarantine.covered(tx, series_id, page.proven)
     return stored
+
+
+def _buckets(dataset: Dataset, ordered: list[Row]) -> dict[int, int]:
+    """Rows (in time order) per bucket; a page touches one or two, so their borders are looked up, not every row."""
+    width, origin = dataset.tally_width, dataset.tally_origin
+    found: dict[int, int] = {}
+    at = 0
+    while at < len(ordered):
+        bucket = (ordered[at][0] - origin) // width
+        past = bisect_left(ordered, origin + (bucket + 1) * width, lo=at, key=itemgetter(0))
+        found[bucket] = past - at
+        at = past
+    return found
 
 
 def _add(total: dict[int, int], more: dict[int, int]) -> None:

@@ -1,0 +1,1 @@
+"""Databases, factories and suites for tests; never imported by the product."""

@@ -1,0 +1,84 @@
+"""Fixtures that every room's tests share: a clock that stands still, and real databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from gapless.core.clock import ManualClock
+from gapless.store.store import Store, open_store
+from gapless.testing.databases import fresh_database, postgres_server
+from gapless.testing.factories import MORNING
+
+# A store is too dear to make anew for each example: store tests give each example a series of its own instead.
+settings.register_profile(
+    "check",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+#: `pytest --hypothesis-profile explore` looks further, at other examples each time.
+settings.register_profile("explore", settings.get_profile("check"), max_examples=2000, derandomize=False)
+settings.load_profile("check")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of this session's PostgreSQL server."""
+    with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture
+def postgresql_url(postgres: str) -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    with fresh_database(postgres) as address:
+        yield address
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'gapless.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on each database."""
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+    """A store on SQLite, for promises that do not depend on the database."""
+    opened = open_store(sqlite_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def postgresql_store(postgresql_url: str) -> Iterator[Store]:
+    """A store on PostgreSQL, for what only several machines can do to each other."""
+    opened = open_store(postgresql_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands at minute 0 of the factories until the test moves it."""
+    return ManualClock(MORNING)
