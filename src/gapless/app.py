@@ -40,14 +40,17 @@ When = str | date | datetime
 LATENCY = 0.1
 
 
-def open(url: str | None = None, *, settings: Settings | None = None, clock: Clock | None = None) -> Gapless:  # noqa: A001
+def open(url: str | None = None, *, settings: Settings | None = None, clock: Clock | None = None) -> Gapless:
     """Open the history kept at `url` (default: `GAPLESS_DATABASE_URL`, else a SQLite file in the user's data folder).
 
     Raises `StoreError` when the database cannot be used and `UsageError` when a setting is wrong.
     """
     made = settings or load()
-    return Gapless(open_store(url or made.database_url, durable=made.durable,
-                              busy_seconds=made.busy_timeout.total_seconds()), made, clock or SystemClock())
+    return Gapless(
+        open_store(url or made.database_url, durable=made.durable, busy_seconds=made.busy_timeout.total_seconds()),
+        made,
+        clock or SystemClock(),
+    )
 
 
 def read(
@@ -81,7 +84,9 @@ class Gapless:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -102,7 +107,9 @@ class Gapless:
         self.store.prepare([found])
         return found
 
-    def span(self, dataset: Dataset, start: When | None, end: When | None, days: float | None = None) -> tuple[Span, str]:
+    def span(
+        self, dataset: Dataset, start: When | None, end: When | None, days: float | None = None
+    ) -> tuple[Span, str]:
         """The span on the dataset's grid that was asked for, up to the frontier, and how it was said."""
         now = self.clock.now()
         named, said = wanted_period(_text(start), _text(end), days, now=now, zone=dataset.zone)
@@ -134,7 +141,9 @@ class Gapless:
         found = self.dataset(dataset)
         if as_of is not None:
             raise UsageError(
-                f"as_of: {dataset} keeps no revisions", field="as_of", hint="its records are final; leave it out"
+                f"as_of: {dataset} keeps no revisions",
+                field="as_of",
+                hint="its records are final; leave it out",
             )
         (name,) = self.catalogue.series(found, [series])
         asked, _ = self.span(found, start, end, days)
@@ -196,9 +205,15 @@ class Gapless:
         )
 
     def gaps(
-        self, dataset: str, series: str, start: When | None = None, end: When | None = None, *, days: float | None = None
+        self,
+        dataset: str,
+        series: str,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
     ) -> pl.DataFrame:
-        """All of a span that has no row: `word` (missing, empty, unavailable, quarantined), `start`, `end`, `cells`, `note`."""
+        """All of a span without a row: `word` (missing, empty …), `start`, `end` (UTC), `cells`, `note`."""
         found = self.dataset(dataset)
         parts = self.stretches(found, series, start, end, days)
         return pl.DataFrame(
@@ -218,7 +233,9 @@ class Gapless:
                 asked = self._known(dataset, name, now, tx)
                 if asked is None:
                     raise UsageError(
-                        f"series: nothing is stored of {name}", field="series", hint="give --from to see what is missing"
+                        f"series: nothing is stored of {name}",
+                        field="series",
+                        hint="give --from to see what is missing",
                     )
             else:
                 asked, _ = self.span(dataset, start, end, days)
@@ -230,7 +247,9 @@ class Gapless:
             return None
         return Span(parts[0][0].start, max(dataset.frontier(now - MARGIN), parts[-1][0].end))
 
-    def verify(self, dataset: str, series: str | Sequence[str] | None = None, *, repair: bool = False) -> truth.Verified:
+    def verify(
+        self, dataset: str, series: str | Sequence[str] | None = None, *, repair: bool = False
+    ) -> truth.Verified:
         """Compare the ledger with the rows; `repair` takes back what does not agree, for the next fill."""
         found = self.dataset(dataset)
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
@@ -265,7 +284,14 @@ class Gapless:
         )
 
     def _wish(
-        self, dataset: Dataset, names: list[str], asked: Span, said: str, mode: Mode, direction: Direction, recheck: int
+        self,
+        dataset: Dataset,
+        names: list[str],
+        asked: Span,
+        said: str,
+        mode: Mode,
+        direction: Direction,
+        recheck: int,
     ) -> Wish:
         return Wish(
             owner=owner(),
@@ -314,7 +340,9 @@ class Gapless:
     def follow(self, dataset: str, series: Sequence[str], say: Callable[[str], None], stop: threading.Event) -> Job:
         """Keep series complete up to the frontier until `stop` is set; the standing job is shared by its followers."""
         found = self.dataset(dataset)
-        made = self.jobs.create(self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow")
+        made = self.jobs.create(
+            self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow"
+        )
         job = self.jobs.resume(made.job.id) if made.job.state == JobState.PAUSED else made.job
         engine = self.engine({Queue.LIVE: max(1, min(self.settings.slots, len(series)))}, only=job.id)
         try:
@@ -492,4 +520,3 @@ def _choice(kind: type[Any], value: Any, field: str) -> Any:
     except ValueError:
         listed = ", ".join(one.value for one in kind)
         raise UsageError(f"{field}: {value!r} is unknown", field=field, hint=f"give one of: {listed}") from None
-

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from platformdirs import user_config_path, user_data_path
@@ -66,7 +67,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         if f"{source}_rate" in said:
             rates[source] = _number(f"{source}_rate", said.pop(f"{source}_rate"), least=0) or None
         scopes[source] = said.pop(f"{source}_scope", "")
-    plain = {
+    plain: dict[str, Callable[[str], Any]] = {
         "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
         "retry_delay": lambda text: _duration("retry_delay", text),

@@ -42,7 +42,8 @@ ModeOption = Annotated[Mode, typer.Option("--mode", help="What to ask for.")]
 DirectionOption = Annotated[Direction, typer.Option("--direction", help="From both ends, or one.")]
 Recheck = Annotated[int, typer.Option("--recheck", help="Ask the last K periods again.")]
 SeriesFile = Annotated[
-    typer.FileText | None, typer.Option("--series-file", help="Series in a file: lines, commas or spaces; - for input.")
+    typer.FileText | None,
+    typer.Option("--series-file", help="Series in a file: lines, commas or spaces; - for input."),
 ]
 Slots = Annotated[int | None, typer.Option("--slots", help="Worker slots of this process.")]
 
@@ -76,7 +77,13 @@ def plan(
         dump(plan_json(made))
         return
     rows = [
-        (one.series, f"{one.lacking:,}", f"{one.total:,}", len(one.missing), _requests(one.least, one.requests, one.most))
+        (
+            one.series,
+            f"{one.lacking:,}",
+            f"{one.total:,}",
+            len(one.missing),
+            _requests(one.least, one.requests, one.most),
+        )
         for one in made.series
     ]
     table(["series", "missing", "of", "spans", "requests"], rows, right=["missing", "of", "spans", "requests"])
@@ -119,7 +126,12 @@ def plan_json(made: Plan) -> dict[str, Any]:
                 "unavailable": [_pair(part) for part in one.unavailable],
                 "quarantined": [_pair(part) for part in one.quarantined],
                 "segments": [
-                    {"start": iso(s.start), "end": iso(s.end), "direction": s.direction.value, "side": s.side.value}
+                    {
+                        "start": iso(s.start),
+                        "end": iso(s.end),
+                        "direction": s.direction.value,
+                        "side": s.side.value,
+                    }
                     for s in one.segments
                 ],
             }
@@ -143,7 +155,9 @@ def fill(
     recheck: Recheck = 0,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
-    rate: Annotated[float | None, typer.Option("--rate", help="At most so many requests a second for this job.")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="At most so many requests a second for this job.")
+    ] = None,
     series_file: SeriesFile = None,
     slots: Slots = None,
     hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
@@ -157,19 +171,27 @@ def fill(
     with history(database, slots) as app:
         found = app.dataset(dataset)
         names = series_of(series, series_file)
-        wish = app.wish(
-            found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck
-        )
+        wish = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
         made = app.jobs.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold)
         if made.adopted:
             err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
         if hold:
-            return _said(app, made.job, json, f"job {made.job.id} is paused; start it with `gapless jobs start {made.job.id}`")
+            return _said(
+                app,
+                made.job,
+                json,
+                f"job {made.job.id} is paused; start it with `gapless jobs start {made.job.id}`",
+            )
         if detach:
             if made.job.state == JobState.PAUSED:
                 app.jobs.resume(made.job.id)
             detach_worker(app)
-            return _said(app, made.job, json, f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`")
+            return _said(
+                app,
+                made.job,
+                json,
+                f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
+            )
         state = foreground(app, app.run(made.job.id))
         if made.adopted and state is JobState.DONE:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
@@ -221,7 +243,8 @@ def foreground(app: Gapless, running: Running) -> JobState:
     job = running.job
     if state is JobState.PAUSED:
         err.print(
-            f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`", highlight=False
+            f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",
+            highlight=False,
         )
     elif state is not JobState.DONE:
         ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
@@ -232,8 +255,18 @@ def foreground(app: Gapless, running: Running) -> JobState:
 def detach_worker(app: Gapless) -> None:
     """Start a worker of its own that ends when nothing is left to do."""
     url = app.settings.database_url
-    subprocess.Popen(  # noqa: S603  our own program
-        [sys.executable, "-m", "gapless.cli", "worker", "--until-idle", "--slots", str(max(1, app.settings.slots)), "--database", url],
+    subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "gapless.cli",
+            "worker",
+            "--until-idle",
+            "--slots",
+            str(max(1, app.settings.slots)),
+            "--database",
+            url,
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -280,7 +313,11 @@ def _check_output(output: Path | None) -> None:
         return
     folder = output.parent
     if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
-        raise UsageError(f"output: {output} cannot be written", field="output", hint="name a file in a folder you may write")
+        raise UsageError(
+            f"output: {output} cannot be written",
+            field="output",
+            hint="name a file in a folder you may write",
+        )
 
 
 def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
@@ -327,7 +364,10 @@ def follow(
     signal.signal(signal.SIGTERM, end)
     with history(database, slots) as app:
         job = app.follow(dataset, series_of(series, series_file), _say, stop)
-        err.print(f"stopped following at {when(app.clock.now())}; the same command goes on (job {job.id})", highlight=False)
+        err.print(
+            f"stopped following at {when(app.clock.now())}; the same command goes on (job {job.id})",
+            highlight=False,
+        )
 
 
 def _say(text: str) -> None:

@@ -80,9 +80,7 @@ def priority(text: str) -> Priority:
     try:
         return Priority[text.upper()]
     except KeyError:
-        raise UsageError(
-            f"priority: {text!r} is unknown", field="priority", hint="give high, normal or low"
-        ) from None
+        raise UsageError(f"priority: {text!r} is unknown", field="priority", hint="give high, normal or low") from None
 
 
 def dump(value: Any) -> None:

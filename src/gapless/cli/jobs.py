@@ -84,7 +84,16 @@ def list_jobs(
         dump(listed)
         return
     rows = [
-        (o["id"], o["state"], f"{o['percent']:.1f} %", o["dataset"], o["name"], f"{o['rows']:,}", o["createdAt"], o["error"][:80])
+        (
+            o["id"],
+            o["state"],
+            f"{o['percent']:.1f} %",
+            o["dataset"],
+            o["name"],
+            f"{o['rows']:,}",
+            o["createdAt"],
+            o["error"][:80],
+        )
         for o in listed
     ]
     table(["job", "state", "done", "dataset", "name", "rows", "made", ""], rows, right=["job", "done", "rows"])
@@ -119,14 +128,32 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
             return
     out.print(line(made, Rate()))
     one = made.job
-    out.print(f"{one.dataset}, {one.series_count} series, {one.span}, mode {one.mode}, made {when(one.created_at)} by {one.owner}", highlight=False)
+    out.print(
+        f"{one.dataset}, {one.series_count} series, {one.span}, mode {one.mode},"
+        f" made {when(one.created_at)} by {one.owner}",
+        highlight=False,
+    )
     if one.error:
         out.print(one.error, style="red", highlight=False, markup=False)
     rows = [
-        (d.segment.id, d.segment.name, d.segment.side, d.segment.direction, d.segment.state, when(d.segment.cursor), f"{d.rows:,}", d.requests, d.error[:60])
+        (
+            d.segment.id,
+            d.segment.name,
+            d.segment.side,
+            d.segment.direction,
+            d.segment.state,
+            when(d.segment.cursor),
+            f"{d.rows:,}",
+            d.requests,
+            d.error[:60],
+        )
         for d in details[-50:]
     ]
-    table(["segment", "series", "side", "direction", "state", "cursor", "rows", "requests", ""], rows, right=["rows", "requests"])
+    table(
+        ["segment", "series", "side", "direction", "state", "cursor", "rows", "requests", ""],
+        rows,
+        right=["rows", "requests"],
+    )
 
 
 @app.command()
@@ -186,7 +213,8 @@ def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
         serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
     if not serving:
         err.print(
-            f"no worker serves queue {job.queue}: add --here, --detach, or start `gapless worker`", highlight=False
+            f"no worker serves queue {job.queue}: add --here, --detach, or start `gapless worker`",
+            highlight=False,
         )
 
 
@@ -267,7 +295,13 @@ def logs(
 
 def _log_line(one: events.Event, *, json: bool) -> None:
     if json:
-        record = {"at": iso(one.at), "level": one.level, "event": one.name, "segment": one.segment, "message": one.message}
+        record = {
+            "at": iso(one.at),
+            "level": one.level,
+            "event": one.name,
+            "segment": one.segment,
+            "message": one.message,
+        }
         out.print(msgspec.json.encode(record).decode(), markup=False, highlight=False)
     else:
         out.print(f"{iso(one.at)} {one.level:<7} {one.name:<18} {one.message}", markup=False, highlight=False)
@@ -295,5 +329,3 @@ def certificate(
     if found:
         raise typer.Exit(int(Exit.FAILED))
     out.print("the certificate still holds", highlight=False)
-
-

@@ -20,7 +20,8 @@ from gapless.sources.http import Http
 from gapless.store import budgets, jobs, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite, is_safe_version, version
-from gapless.store.store import HEAD, database as open_database, revision, upgrade
+from gapless.store.store import HEAD, revision, upgrade
+from gapless.store.store import database as open_database
 
 Check = Callable[[str, bool, str], None]
 db = typer.Typer(help="Look after the database.", no_args_is_help=True)
@@ -42,7 +43,7 @@ def worker(
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is left to do.")] = False,
     database: Database = None,
 ) -> None:
-    """Run waiting segments until told to stop; Ctrl-C or SIGTERM finishes the pages under way and gives the rest back."""
+    """Run waiting segments until told to stop; Ctrl-C or SIGTERM finishes the pages under way first."""
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())
@@ -78,18 +79,33 @@ def list_workers(json: AsJson = False, database: Database = None) -> None:
         dump(
             {
                 "workers": [
-                    {"id": w.id, "host": w.host, "pid": w.pid, "queues": w.queues.split(","), "slots": w.slots, "job": w.job, "startedAt": when(w.started_at)}
+                    {
+                        "id": w.id,
+                        "host": w.host,
+                        "pid": w.pid,
+                        "queues": w.queues.split(","),
+                        "slots": w.slots,
+                        "job": w.job,
+                        "startedAt": when(w.started_at),
+                    }
                     for w in every
                 ],
                 "queues": [
-                    {"queue": q, "waiting": count, "oldestSeconds": (now - at) / SECOND} for q, (count, at) in depth.items()
+                    {"queue": q, "waiting": count, "oldestSeconds": (now - at) / SECOND}
+                    for q, (count, at) in depth.items()
                 ],
             }
         )
         return
-    table(["worker", "host", "pid", "queues", "slots", "job", "since"], [(w.id, w.host, w.pid, w.queues, w.slots, w.job or "", when(w.started_at)) for w in every])
+    table(
+        ["worker", "host", "pid", "queues", "slots", "job", "since"],
+        [(w.id, w.host, w.pid, w.queues, w.slots, w.job or "", when(w.started_at)) for w in every],
+    )
     for queue_name, (count, at) in sorted(depth.items()):
-        out.print(f"queue {queue_name}: {count:,} segments wait, the oldest for {(now - at) / SECOND:.0f} s", highlight=False)
+        out.print(
+            f"queue {queue_name}: {count:,} segments wait, the oldest for {(now - at) / SECOND:.0f} s",
+            highlight=False,
+        )
 
 
 def budget(json: AsJson = False, database: Database = None) -> None:
@@ -98,11 +114,33 @@ def budget(json: AsJson = False, database: Database = None) -> None:
         every = budgets.every(tx)
         now = app.clock.now()
     if json:
-        dump([{"key": b.key, "rate": b.rate, "requests": b.requests, "refusals": b.refusals, "blockedUntil": when(b.blocked_until) if b.blocked_until > now else None, "daily": b.daily, "used": b.used} for b in every])
+        dump(
+            [
+                {
+                    "key": b.key,
+                    "rate": b.rate,
+                    "requests": b.requests,
+                    "refusals": b.refusals,
+                    "blockedUntil": when(b.blocked_until) if b.blocked_until > now else None,
+                    "daily": b.daily,
+                    "used": b.used,
+                }
+                for b in every
+            ]
+        )
         return
     table(
         ["budget", "limit", "requests", "refused", "blocked until"],
-        [(b.key, f"{b.rate:g}/s" if b.rate else "none", f"{b.requests:,}", b.refusals, when(b.blocked_until) if b.blocked_until > now else "") for b in every],
+        [
+            (
+                b.key,
+                f"{b.rate:g}/s" if b.rate else "none",
+                f"{b.requests:,}",
+                b.refusals,
+                when(b.blocked_until) if b.blocked_until > now else "",
+            )
+            for b in every
+        ],
         right=["requests", "refused"],
     )
 
@@ -139,7 +177,11 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
             opened = app.store.database
             check("database", True, f"schema {HEAD}")
             if isinstance(opened, SQLite):
-                check("sqlite", is_safe_version(), f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"))
+                check(
+                    "sqlite",
+                    is_safe_version(),
+                    f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"),
+                )
             for name, source in app.catalogue.sources.items():
                 _check_source(name, source.base_url, check)
     except GaplessError as error:
@@ -179,6 +221,9 @@ def db_upgrade(database: Database = None) -> None:
         upgrade(opened)
     finally:
         opened.close()
-    out.print(f"{opened.address}: schema {before or 'none'} → {HEAD}" if before != HEAD else f"{opened.address}: schema {HEAD}, nothing to do", highlight=False)
-
-
+    out.print(
+        f"{opened.address}: schema {before or 'none'} → {HEAD}"
+        if before != HEAD
+        else f"{opened.address}: schema {HEAD}, nothing to do",
+        highlight=False,
+    )

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from gapless.cli.common import AsJson, Database, Dataset, Days, From, Series, SeriesMany, To, dump, history, out, table
+from gapless.cli.common import (
+    AsJson,
+    Database,
+    Dataset,
+    Days,
+    From,
+    Series,
+    SeriesMany,
+    To,
+    dump,
+    history,
+    out,
+    table,
+)
 from gapless.core.errors import Exit, UsageError
 from gapless.core.span import iso
 from gapless.sources import SOURCES
@@ -41,7 +54,13 @@ def gaps(
     if json:
         dump(
             [
-                {"word": one.word.value, "start": iso(one.span.start), "end": iso(one.span.end), "cells": one.cells, "note": one.note}
+                {
+                    "word": one.word.value,
+                    "start": iso(one.span.start),
+                    "end": iso(one.span.end),
+                    "cells": one.cells,
+                    "note": one.note,
+                }
                 for one in parts
             ]
         )
@@ -67,7 +86,14 @@ def coverage(
     if json:
         dump(
             [
-                {"series": name, "start": iso_of(a), "end": iso_of(b), "cells": cells, "present": rows, "empty": cells - rows}
+                {
+                    "series": name,
+                    "start": iso_of(a),
+                    "end": iso_of(b),
+                    "cells": cells,
+                    "present": rows,
+                    "empty": cells - rows,
+                }
                 for name, (a, b, cells, rows) in listed
             ]
         )
@@ -90,7 +116,9 @@ def iso_of(at: object) -> str:
 def verify(
     dataset: Dataset,
     series: SeriesMany = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Take back what does not agree; the next fill fetches it.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Take back what does not agree; the next fill fetches it.")
+    ] = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -124,7 +152,11 @@ def verify(
         verdict = "ledger and rows agree" if not found.findings else f"{len(found.findings)} stretches do not agree"
         out.print(f"{found.rows:,} rows of {found.series} series: {verdict}", highlight=False)
         if found.findings:
-            done = "taken back: the next `gapless fill` fetches them" if repair else "`--repair` takes them back for the next fill"
+            done = (
+                "taken back: the next `gapless fill` fetches them"
+                if repair
+                else "`--repair` takes them back for the next fill"
+            )
             out.print(done, highlight=False)
     if found.findings and not repair:
         raise typer.Exit(int(Exit.FAILED))
@@ -145,7 +177,11 @@ def sources(
             if json:
                 dump(listed)
             else:
-                table(["source", "address", "datasets"], [tuple(one.values()) for one in listed], right=["datasets"])
+                table(
+                    ["source", "address", "datasets"],
+                    [tuple(one.values()) for one in listed],
+                    right=["datasets"],
+                )
             return
         if source not in SOURCES:
             raise UsageError(f"source: there is no {source}", field="source", hint=f"there are: {', '.join(SOURCES)}")
@@ -174,13 +210,19 @@ def datasets(
                     "conflict": one.conflict.value,
                     "table": one.table,
                     "example": one.example,
-                    "columns": [{"name": c.name, "type": c.type.value, "nullable": c.nullable, "doc": c.doc} for c in one.columns],
+                    "columns": [
+                        {"name": c.name, "type": c.type.value, "nullable": c.nullable, "doc": c.doc}
+                        for c in one.columns
+                    ],
                 }
                 for one in every
             ]
         )
     elif dataset is None:
-        table(["dataset", "axis", "series look like", "table"], [(o.name, o.axis.value, o.example, o.table) for o in every])
+        table(
+            ["dataset", "axis", "series look like", "table"],
+            [(o.name, o.axis.value, o.example, o.table) for o in every],
+        )
     else:
         (one,) = every
         rows = [("time", "time", "start of the record, UTC")] + [(c.name, c.type.value, c.doc) for c in one.columns]

@@ -62,22 +62,22 @@ class Kind(StrEnum):
     FOLLOW = "follow"
 
 
-P, R, Z = JobState.PENDING, JobState.RUNNING, JobState.PAUSED
-D, I, F, C = JobState.DONE, JobState.INCOMPLETE, JobState.FAILED, JobState.CANCELLED
+_ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING})
+_PAUSED = frozenset({JobState.PAUSED})
 
 #: verb -> from which states -> to which state. The only table of moves; SQL uses it in its WHERE.
 MOVES: dict[str, tuple[frozenset[JobState], JobState]] = {
-    "claim": (frozenset({P}), R),
-    "pause": (frozenset({P, R}), Z),
-    "resume": (frozenset({Z}), P),
-    "cancel": (frozenset({P, R, Z}), C),
-    "retry": (frozenset({I, F, C}), P),
-    "done": (frozenset({P, R}), D),
-    "incomplete": (frozenset({P, R}), I),
-    "failed": (frozenset({P, R}), F),
+    "claim": (frozenset({JobState.PENDING}), JobState.RUNNING),
+    "pause": (_ACTIVE, JobState.PAUSED),
+    "resume": (_PAUSED, JobState.PENDING),
+    "cancel": (_ACTIVE | _PAUSED, JobState.CANCELLED),
+    "retry": (frozenset({JobState.INCOMPLETE, JobState.FAILED, JobState.CANCELLED}), JobState.PENDING),
+    "done": (_ACTIVE, JobState.DONE),
+    "incomplete": (_ACTIVE, JobState.INCOMPLETE),
+    "failed": (_ACTIVE, JobState.FAILED),
 }
 #: States that no worker leaves by itself.
-FINAL = frozenset(JobState) - {P, R, Z}
+FINAL = frozenset(JobState) - _ACTIVE - _PAUSED
 #: Waiting this long lifts a job by one class, so LOW never starves: NORMAL overtakes a HIGH one six hours younger.
 AGEING = 6 * HOUR
 

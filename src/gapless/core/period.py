@@ -26,7 +26,7 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
     try:
         if bare:
             return _period(*bare.groups(), zone=ZoneInfo(zone))
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
             f"{field}: {text!r} is not a time",
@@ -34,9 +34,7 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
             hint="write 2024-01-31, 2024-01 or 2024-01-31T09:00:00Z",
         ) from None
     if at.tzinfo is None:
-        raise UsageError(
-            f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z"
-        )
+        raise UsageError(f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z")
     start = instant(at.astimezone(UTC))
     return Span(start, start + 1)
 

@@ -244,9 +244,7 @@ def quota_days(requests: int, daily: int | None) -> int:
     return 1 if not daily else max(1, math.ceil(requests / daily))
 
 
-def steal_at(
-    grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool
-) -> Instant | None:
+def steal_at(grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool) -> Instant | None:
     """Where an idle slot may cut what a running segment still misses, or None when it is too little.
 
     On a page boundary; the victim keeps the page that is under way and at least one more, the thief gets half.

@@ -9,7 +9,6 @@ from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
 from gapless.core.pacing import Limit
 from gapless.sources.base import Source
-from gapless.work.collect import Collect
 
 
 class Catalogue:

@@ -1,8 +1,8 @@
 """The embedded engine: worker threads in this process, on a database that several processes may share.
 
-It answers the port that every engine has, `ring · cancel · serve · reconcile`. A ring says only "work may be there": a slot claims
-the best segment by our SQL. One control thread beats, watches the running segments' jobs, hears other processes' commits
-and rescues.
+It answers the port that every engine has, `ring · cancel · serve · reconcile`. A ring says only "work may be there": a
+slot claims the best segment by our SQL. One control thread beats, watches the jobs of what runs here, hears the commits
+of other processes, and rescues.
 """
 
 from __future__ import annotations

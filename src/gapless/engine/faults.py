@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from gapless.core.errors import BadReply, HoldJob, SourceError, Unreachable, UnknownSeries
+from gapless.core.errors import BadReply, HoldJob, SourceError, UnknownSeries, Unreachable
 from gapless.core.pacing import Backoff
 from gapless.core.paging import Window
 

@@ -11,7 +11,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.job import Direction, Job, Mode
 from gapless.core.plan import SegmentPlan, missing
 from gapless.core.segment import Side
-from gapless.core.span import SECOND, Instant, Span
+from gapless.core.span import SECOND, Instant, Span, iso
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.jobs import MARGIN, Jobs
 from gapless.store import jobs, segments
@@ -34,6 +34,7 @@ class Follower:
     #: Called with a line for people.
     say: Callable[[str], None]
     _troubles: dict[str, str] = field(default_factory=dict)
+    _said: Instant = 0
 
     def run(self, stop: threading.Event) -> None:
         """Tick until told to stop."""
@@ -55,6 +56,7 @@ class Follower:
         dataset = self.catalogue.dataset(self.job.dataset)
 
         def write(tx: Tx) -> int:
+            self._sweep(tx)
             starts = jobs.starts_of(tx, self.job.id)
             total = 0
             for place, (series_id, _) in enumerate(jobs.series_of(tx, self.job.id)):
@@ -67,18 +69,23 @@ class Follower:
             self.verbs.ring()
         return added
 
+    def _sweep(self, tx: Tx) -> None:
+        """Fold what is finished into the job's totals: a standing job must not grow a row a period for ever."""
+        stored, requests = segments.sweep(tx, self.job.id)
+        job = jobs.get(tx, self.job.id)
+        if job is not None and requests:
+            jobs.set_totals(tx, job.id, job.rows + stored, job.requests + requests)
+
     def _plan(self, tx: Tx, dataset: Dataset, series_id: int, start: Instant, at: Instant, now: Instant) -> int:
         end = dataset.frontier(at - MARGIN)
-        if end <= start or segments.is_live(tx, self.job.id, series_id):
+        if end <= start or segments.is_taken(tx, self.job.id, series_id):
             return 0
         wanted = Span(start, end)
         facts = self.verbs.planner.facts(tx, dataset, series_id, wanted, self.mode, now, None)
         spans = missing(wanted, facts, self.mode)
         if not spans:
             return 0
-        segment = SegmentPlan(
-            start=spans[0].start, end=spans[-1].end, direction=Direction.BACKWARD, side=Side.RECENT
-        )
+        segment = SegmentPlan(start=spans[0].start, end=spans[-1].end, direction=Direction.BACKWARD, side=Side.RECENT)
         self.verbs.add_segment(tx, self.job, series_id, segment)
         return sum(dataset.grid.count(part.start, part.end) for part in spans)
 
@@ -102,13 +109,18 @@ class Follower:
         return min(max(0.01, wait), 60.0, max(0.2, SPREAD * dataset.period.total_seconds() / pieces))
 
     def _report(self) -> None:
-        """Say once that a series has trouble, and once that it is over."""
+        """Say once that a series has trouble and once that it is over, and once a period that all are complete."""
         with self.store.read() as tx:
-            details = [d for d in segments.of_job(tx, self.job.id) if d.segment.state in ("waiting", "running")]
-        troubles = {d.segment.name: d.error for d in details if d.error}
-        for name, error in troubles.items():
-            if self._troubles.get(name) != error:
-                self.say(f"{name}: {error}; trying again")
-        for name in self._troubles.keys() - troubles.keys():
+            live = [d for d in segments.of_job(tx, self.job.id) if d.segment.state in ("waiting", "running", "held")]
+        troubles = {d.segment.name: d.error for d in live if d.error}
+        held = {d.segment.name for d in live if d.segment.state == "held"}
+        for name in sorted(troubles.keys() - self._troubles.keys()):
+            self.say(f"{name}: {troubles[name]}; {'held until you act' if name in held else 'trying again'}")
+        for name in sorted(self._troubles.keys() - troubles.keys()):
             self.say(f"{name}: the source answers again")
         self._troubles = troubles
+        frontier = self.catalogue.dataset(self.job.dataset).frontier(self.clock.now() - MARGIN)
+        complete = self.job.series_count - len({d.segment.name for d in live})
+        if complete and frontier > self._said and len(live) == len(held):
+            self._said = frontier
+            self.say(f"complete up to {iso(frontier)}: {complete} series")

@@ -142,7 +142,13 @@ class Jobs:
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             if state is not SegmentState.DONE:
                 events.add(
-                    tx, now, f"segment.{state.value}", error, job=segment.job, segment=segment.id, level="error"
+                    tx,
+                    now,
+                    f"segment.{state.value}",
+                    error,
+                    job=segment.job,
+                    segment=segment.id,
+                    level="error",
                 )
             self._settle(tx, segment.job, now)
 
@@ -155,7 +161,7 @@ class Jobs:
 
     def hold(self, lease: Lease, error: str, *, requests: int) -> None:
         """Nothing of the job can go on before its owner has acted."""
-        self._hold(lease, error, requests, lambda one: True)
+        self._hold(lease, error, requests, lambda _: True)
 
     def _hold(self, lease: Lease, error: str, requests: int, which: Callable[[Segment], bool]) -> None:
         now, segment = self._clock.now(), lease.segment
@@ -178,10 +184,10 @@ class Jobs:
     def _settle(self, tx: Tx, job_id: int, now: Instant) -> None:
         job = jobs.lock(tx, job_id)
         if job is None or job.kind == Kind.FOLLOW or JobState(job.state) not in MOVES["done"][0]:
-            return
+            return None
         counted, stored, requests = segments.counts(tx, job_id)
         if counted.get(SegmentState.WAITING) or counted.get(SegmentState.RUNNING):
-            return
+            return None
         jobs.set_totals(tx, job_id, stored, requests)
         if counted.get(SegmentState.FAILED) or counted.get(SegmentState.HELD):
             return self._finish_with_errors(tx, job, now)
@@ -252,9 +258,7 @@ class Jobs:
         state = JobState(self.get(job_id).state)
         return self.retry(job_id) if state in MOVES["retry"][0] else self.resume(job_id)
 
-    def _order(
-        self, job_id: int, verb: str, then: Callable[[Tx, Job, Instant], None] = lambda tx, job, now: None
-    ) -> Job:
+    def _order(self, job_id: int, verb: str, then: Callable[[Tx, Job, Instant], None] = lambda *_: None) -> Job:
         now = self._clock.now()
 
         def write(tx: Tx) -> Job:
@@ -302,4 +306,3 @@ class Jobs:
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""
         return self._left(tx, job, self._clock.now())
-

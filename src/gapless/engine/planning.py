@@ -25,7 +25,14 @@ class Planner:
     catalogue: Catalogue
 
     def facts(
-        self, tx: Tx, dataset: Dataset, series_id: int | None, span: Span, mode: Mode, now: Instant, job: Job | None
+        self,
+        tx: Tx,
+        dataset: Dataset,
+        series_id: int | None,
+        span: Span,
+        mode: Mode,
+        now: Instant,
+        job: Job | None,
     ) -> Facts:
         """What is known of a series inside `span`, as far as it concerns a wish of this mode (or this job)."""
         gone = dataset.unavailable(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gapless.core.grid import cells
 from gapless.core.job import Job, JobState, Kind
@@ -55,6 +56,9 @@ def progress(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int, *, wi
         names = [name for _, name in jobs.series_of(tx, job_id)]
         plans = [] if job.kind == Kind.FOLLOW else verbs.left(tx, job)
         waiting = segments.why(tx, job_id, 0) if counted.get(SegmentState.WAITING) else []
+    if job.kind == Kind.FOLLOW:
+        # Finished segments of a standing job are folded into its totals.
+        rows, requests = rows + job.rows, requests + job.requests
     lacking = sum(one.lacking for one in plans)
     if job.state == JobState.DONE:
         lacking = 0
@@ -78,7 +82,7 @@ def _bar(job: Job, plans: list[SeriesPlan], series: int, width: int) -> list[flo
     if job.kind == Kind.FOLLOW or not series:
         return []
     edges = [job.start + (job.end - job.start) * i // width for i in range(width + 1)]
-    stretches = [Span(a, b) for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    stretches = [Span(a, b) for a, b in pairwise(edges) if a < b]
     left = [0.0] * len(stretches)
     for one in plans:
         for i, stretch in enumerate(stretches):

@@ -64,7 +64,13 @@ class Runner:
     """Runs segments with the parts it is given."""
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, jobs: Jobs, clock: Clock, backoff: Backoff, seed: int | None = None
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        jobs: Jobs,
+        clock: Clock,
+        backoff: Backoff,
+        seed: int | None = None,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
@@ -83,7 +89,7 @@ class Runner:
             log.info("lease.lost", segment=lease.segment.id, job=lease.segment.job)
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001  the worker loop: the owner sees it as the segment's error
+        except Exception as error:
             log.exception("segment.crashed", segment=lease.segment.id, job=lease.segment.job)
             self._end(lease, SegmentState.FAILED, f"a fault in gapless: {type(error).__name__}: {error}", 0)
 

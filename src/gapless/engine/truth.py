@@ -106,7 +106,9 @@ def gaps(tx: Tx, dataset: Dataset, name: str, wanted: Span, now: Instant) -> lis
 
 
 def _stretches(grid: Grid, found: list[tuple[Word, list[Span], str]]) -> list[Stretch]:
-    made = [Stretch(word, part, grid.count(part.start, part.end), note) for word, parts, note in found for part in parts]
+    made = [
+        Stretch(word, part, grid.count(part.start, part.end), note) for word, parts, note in found for part in parts
+    ]
     return sorted(made, key=lambda one: one.span)
 
 
@@ -139,8 +141,7 @@ def verify(store: Store, dataset: Dataset, names: list[str], *, repair: bool = F
             total += inside
         buckets = sorted(b for b in found.keys() | expected.keys() if found.get(b, 0) != expected.get(b, 0))
         findings += [
-            Finding(name, dataset.tally_of(bucket), expected.get(bucket, 0), found.get(bucket, 0))
-            for bucket in buckets
+            Finding(name, dataset.tally_of(bucket), expected.get(bucket, 0), found.get(bucket, 0)) for bucket in buckets
         ]
         if repair and buckets:
             _withdraw(store, dataset, series_id, buckets)
@@ -217,8 +218,9 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         if other is None:
             found.append(f"{one['series']}: is no longer part of the job")
             continue
-        for key in ("rows", "sha256", "ranges", "emptyCells"):
-            if one[key] != other[key]:
-                found.append(f"{one['series']}: {key} was {one[key]}, is {other[key]}")
+        found += [
+            f"{one['series']}: {key} was {one[key]}, is {other[key]}"
+            for key in ("rows", "sha256", "ranges", "emptyCells")
+            if one[key] != other[key]
+        ]
     return found
-

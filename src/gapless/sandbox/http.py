@@ -70,9 +70,7 @@ class Server:
     async def start(self, port: int = 0) -> int:
         """Listen; port 0 takes a free one. The port in use comes back."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Connection(self, loop), "127.0.0.1", port, backlog=1_024
-        )
+        self._listener = await loop.create_server(lambda: Connection(self, loop), "127.0.0.1", port, backlog=1_024)
         return int(self._listener.sockets[0].getsockname()[1])
 
     def close(self) -> None:

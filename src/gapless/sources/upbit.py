@@ -52,9 +52,7 @@ _CANDLE = (
     Column(name="close", type=Type.FLOAT, doc="last trade"),
     Column(name="volume", type=Type.FLOAT, doc="traded, base currency"),
     Column(name="value", type=Type.FLOAT, doc="traded, quote currency"),
-    Column(
-        name="last_tick_at", type=Type.TIME, doc="when the last trade was stored; may lie just past the end"
-    ),
+    Column(name="last_tick_at", type=Type.TIME, doc="when the last trade was stored; may lie just past the end"),
 )
 _DAILY = (
     Column(name="prev_close", type=Type.FLOAT, nullable=True, doc="close of the day before"),
@@ -118,9 +116,7 @@ class _Unit(msgspec.Struct, frozen=True):
     decoder: msgspec.json.Decoder[Any]
 
 
-def _unit(
-    unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: timedelta | None = None
-) -> _Unit:
+def _unit(unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: timedelta | None = None) -> _Unit:
     daily = unit == "1d"
     dataset = Dataset(
         name=f"upbit.candles.{unit}",
@@ -166,11 +162,11 @@ class Upbit:
         """Scheme, host and port."""
         return self._http.base_url
 
-    def shape(self, dataset: Dataset) -> Shape:
+    def shape(self, dataset: Dataset) -> Shape:  # noqa: ARG002  all units page alike
         """Pages of 200, cut by a count of existing rows."""
         return Shape(rows=PAGE_ROWS)
 
-    def limit(self, dataset: Dataset) -> Limit:
+    def limit(self, dataset: Dataset) -> Limit:  # noqa: ARG002  all units share one budget
         """All candle units share one budget per address."""
         return Limit(key="upbit/candle", rate=RATE)
 
@@ -357,7 +353,7 @@ def _failure(reply: Reply, series: str) -> SourceError:
 def _refused(reply: Reply, message: str) -> Refused:
     told = re.search(r"\d+", reply.retry_after or "") or re.search(r"(\d+)\s*(?:s\b|sec)", message)
     fallback = 60.0 if reply.status == 418 else 1.0
-    seconds = float(told[1] if told and told.re.groups else told[0]) if told else fallback
+    seconds = fallback if told is None else float(told[1] if told.re.groups else told[0])
     return Refused(f"upbit told us to wait (HTTP {reply.status})", source="upbit", seconds=seconds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _b = bindparam
 _NAMES = [one.name for one in fields(Budget)]
 _COLUMNS = [budget.c[name] for name in _NAMES]
-_VALUES = {name: _b(name) for name in _NAMES}
+_VALUES: dict[str, Any] = {name: _b(name) for name in _NAMES}
 _ALL = Statement(select(*_COLUMNS).order_by(budget.c.key))
 _ONE = Statement(select(*_COLUMNS).where(budget.c.key == _b("key")))
 _LOCK = Statement(select(*_COLUMNS).where(budget.c.key == _b("key")).with_for_update())
@@ -28,9 +28,7 @@ _INSERT = Statement(
     postgresql=pg_insert(budget).values(**_VALUES).on_conflict_do_nothing(),
 )
 _SAVE = Statement(
-    update(budget)
-    .where(budget.c.key == _b("its_key"))
-    .values(**{name: _b(name) for name in _NAMES if name != "key"})
+    update(budget).where(budget.c.key == _b("its_key")).values(**{name: _b(name) for name in _NAMES if name != "key"})
 )
 
 

@@ -5,7 +5,9 @@ Every change happens under the lock of the series (`series.lock`).
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, insert, select
+from typing import Any
+
+from sqlalchemy import Table, bindparam, delete, insert, select
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
@@ -25,15 +27,13 @@ class _Ledger:
         mine = [table.c[name] == _b(name) for name in self.keys]
         touching = [*mine, table.c.start <= _b("hi"), table.c.end >= _b("lo")]
         inside = [*mine, table.c.start < _b("hi"), table.c.end > _b("lo")]
-        columns: list[ColumnElement[int]] = [table.c.start, table.c.end]
+        columns: Any = [table.c.start, table.c.end]
         self.touching = Statement(select(*columns).where(*touching).order_by(table.c.start))
         self.inside = Statement(select(*columns).where(*inside).order_by(table.c.start))
         self.newest = Statement(select(*columns).where(*inside).order_by(table.c.start.desc()).limit(NEAR))
         self.oldest = Statement(select(*columns).where(*inside).order_by(table.c.start).limit(NEAR))
-        self.delete = Statement(
-            delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last"))
-        )
-        values = {name: _b(name) for name in [*self.keys, "start", "end"]}
+        self.delete = Statement(delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last")))
+        values: dict[str, Any] = {name: _b(name) for name in [*self.keys, "start", "end"]}
         self.insert = Statement(insert(table).values(**values))
         self.forget = Statement(delete(table).where(*mine))
 
@@ -65,9 +65,7 @@ def near(
     """
     ledger = _ledger(job)
     statement = ledger.newest if backward else ledger.oldest
-    found = [
-        Span(*row) for row in tx.rows(statement, **ledger.key(series, job), lo=within.start, hi=within.end)
-    ]
+    found = [Span(*row) for row in tx.rows(statement, **ledger.key(series, job), lo=within.start, hi=within.end)]
     if backward:
         found.reverse()
     if len(found) < NEAR:

@@ -32,10 +32,7 @@ _COLUMNS = (
     event.c.message,
 )
 _OF_JOB = Statement(
-    select(*_COLUMNS)
-    .where(event.c.job == _b("job"), event.c.id > _b("after"))
-    .order_by(event.c.id)
-    .limit(_b("most"))
+    select(*_COLUMNS).where(event.c.job == _b("job"), event.c.id > _b("after")).order_by(event.c.id).limit(_b("most"))
 )
 
 

@@ -24,9 +24,7 @@ _LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_upd
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
-    select(job.c.id)
-    .where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value]))
-    .order_by(job.c.id)
+    select(job.c.id).where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value])).order_by(job.c.id)
 )
 _INSERT = Statement(
     insert(job).values({name: _b(f"new_{name}") for name in _NAMES if name != "id"}).returning(job.c.id)
@@ -135,7 +133,7 @@ def add(
         "ended_at": None,
     }
     made = int(tx.value(_INSERT, **{f"new_{key}": value for key, value in values.items()}))
-    begun = starts or [None] * len(series_ids)
+    begun: Sequence[Instant | None] = starts or [None] * len(series_ids)
     each = zip(series_ids, begun, strict=True)
     tx.each(_ADD_SERIES, [{"its_job": made, "its_series": one, "its_start": start} for one, start in each])
     return Job(id=made, **values)
@@ -154,9 +152,7 @@ def starts_of(tx: Tx, job_id: int) -> dict[int, Instant]:
 def move(tx: Tx, job_id: int, verb: str, now: Instant, *, error: str = "") -> bool:
     """Make a move of the table; False when the job's state does not allow it (any more)."""
     final = MOVES[verb][1] in FINAL
-    return (
-        tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
-    )
+    return tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
 
 
 def order(tx: Tx, job_id: int, verb: str, now: Instant) -> Job:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -24,7 +25,7 @@ from gapless.store.schema import tally
 from gapless.store.sql import Statement
 
 _b = bindparam
-_values = {"series": _b("series"), "bucket": _b("bucket"), "rows": _b("more")}
+_values: dict[str, Any] = {"series": _b("series"), "bucket": _b("bucket"), "rows": _b("more")}
 _sqlite = sqlite_insert(tally).values(**_values)
 _postgres = pg_insert(tally).values(**_values)
 _key = [tally.c.series, tally.c.bucket]

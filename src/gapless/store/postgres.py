@@ -45,7 +45,7 @@ class Postgres(Database):
         # A prepared statement after three uses; our texts are few and repeated.
         return psycopg.connect(**given, autocommit=True, prepare_threshold=3)
 
-    def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:
+    def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:  # noqa: ARG002  no queue here
         for attempt in range(1, ATTEMPTS + 1):
             connection = self._mine()
             try:

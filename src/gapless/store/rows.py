@@ -81,9 +81,7 @@ def create(tx: Tx, dataset: Dataset) -> None:
         columns.append(f'"{name}" {native[kind]}{"" if name in nullable else " NOT NULL"}')
     key = ", ".join(_quoted(["series", "time", *dataset.key]))
     tail = " WITHOUT ROWID" if tx.name == "sqlite" else ""
-    tx.cursor.execute(
-        f"CREATE TABLE IF NOT EXISTS {dataset.table} ({', '.join(columns)}, PRIMARY KEY ({key})){tail}"
-    )
+    tx.cursor.execute(f"CREATE TABLE IF NOT EXISTS {dataset.table} ({', '.join(columns)}, PRIMARY KEY ({key})){tail}")
 
 
 @lru_cache(maxsize=256)
@@ -244,7 +242,7 @@ def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
 
 
 def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, str]:
-    """How many rows lie in `within`, and a SHA-256 over them (JSON of each row, in key order): equal on both databases."""
+    """How many rows lie in `within`, and a SHA-256 over their JSON in key order: equal on both databases."""
     _select(tx, dataset, series, within, names(dataset))
     digest, total = hashlib.sha256(), 0
     while rows := tx.cursor.fetchmany(10_000):
@@ -255,7 +253,7 @@ def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, s
 
 
 def jumps(tx: Tx, dataset: Dataset, series: int, within: Span) -> list[tuple[Instant | None, Instant]]:
-    """Neighbouring rows in `within` that are more than one period apart: (time, next time), the first one (None, time)."""
+    """Neighbouring rows of `within` more than one period apart: (time, next time); the first one is (None, time)."""
     mark = "?" if tx.name == "sqlite" else "%s"
     micros = _micros(tx, "time")
     step = dataset.period.total_seconds() * 1_000_000

@@ -62,9 +62,7 @@ _other = segment.alias("other")
 def _left(table: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """The bounds of what a segment still has to do."""
     ahead = table.c.direction == Direction.FORWARD.value
-    return case((ahead, table.c.cursor), else_=table.c.start), case(
-        (ahead, table.c.end), else_=table.c.cursor
-    )
+    return case((ahead, table.c.cursor), else_=table.c.start), case((ahead, table.c.end), else_=table.c.cursor)
 
 
 _mine, _theirs = _left(segment), _left(_other)
@@ -120,9 +118,7 @@ _START_JOB = Statement(
 )
 _GET = Statement(select(*_COLUMNS).select_from(_JOINED).where(segment.c.id == _b("its_id")))
 _OF_JOB = Statement(
-    select(
-        *_COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at
-    )
+    select(*_COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
     .select_from(_JOINED)
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
@@ -144,9 +140,7 @@ _INSERT = Statement(
     )
 )
 _FENCE = Statement(
-    select(
-        segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series
-    )
+    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series)
     .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
     .with_for_update()
 )
@@ -190,9 +184,7 @@ _END = Statement(
         requests=segment.c.requests + _b("more_requests"),
     )
 )
-_BOUND = Statement(
-    update(segment).where(segment.c.id == _b("its_id")).values(start=_b("its_start"), end=_b("its_end"))
-)
+_BOUND = Statement(update(segment).where(segment.c.id == _b("its_id")).values(start=_b("its_start"), end=_b("its_end")))
 _RESCUE = Statement(
     update(segment)
     .where(segment.c.worker == _b("dead"), segment.c.state == _RUNNING)
@@ -227,9 +219,7 @@ _REVIVE = Statement(
     .values(state=_WAITING, attempts=0, retry_at=0, error="", epoch=segment.c.epoch + 1, ended_at=None)
 )
 _HURRY = Statement(
-    update(segment)
-    .where(segment.c.job == _b("its_job"), segment.c.state == _WAITING)
-    .values(turn=_b("its_turn"))
+    update(segment).where(segment.c.job == _b("its_job"), segment.c.state == _WAITING).values(turn=_b("its_turn"))
 )
 _COUNT = Statement(
     select(segment.c.state, func.count(), func.sum(segment.c.rows), func.sum(segment.c.requests))
@@ -283,9 +273,16 @@ _DEPTH = Statement(
     .where(segment.c.state == _WAITING, among(job.c.state, _ACTIVE))
     .group_by(segment.c.queue)
 )
-_LIVE_ANYWHERE = Statement(
+_HELD = SegmentState.HELD.value
+_DONE_SUMS = Statement(
+    select(func.coalesce(func.sum(segment.c.rows), 0), func.coalesce(func.sum(segment.c.requests), 0)).where(
+        segment.c.job == _b("job"), segment.c.state == SegmentState.DONE.value
+    )
+)
+_SWEEP = Statement(delete(segment).where(segment.c.job == _b("its_job"), segment.c.state == SegmentState.DONE.value))
+_TAKEN = Statement(
     select(func.count()).where(
-        segment.c.job == _b("job"), segment.c.series == _b("series"), among(segment.c.state, LIVE)
+        segment.c.job == _b("job"), segment.c.series == _b("series"), among(segment.c.state, [*LIVE, _HELD])
     )
 )
 
@@ -376,7 +373,7 @@ def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[
 
 def fence(tx: Tx, lease: Lease) -> tuple[int, int, int, str, int, int] | None:
     """Lock the segment if the lease still holds: its start, end, cursor, direction, job and series; else None."""
-    return tx.one(_FENCE, its_id=lease.segment.id, its_epoch=lease.epoch)  # type: ignore[return-value]
+    return tx.one(_FENCE, its_id=lease.segment.id, its_epoch=lease.epoch)
 
 
 def bounds(tx: Tx, lease: Lease) -> tuple[Span, bool] | None:
@@ -413,9 +410,7 @@ def release(
     return changed == 1
 
 
-def end(
-    tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str = "", requests: int = 0
-) -> bool:
+def end(tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str = "", requests: int = 0) -> bool:
     """Bring a segment to a final state; False means somebody else holds it now."""
     changed = tx.run(
         _END,
@@ -531,6 +526,15 @@ def depth(tx: Tx) -> dict[str, tuple[int, Instant]]:
     return {row[0]: (int(row[1]), int(row[2])) for row in tx.rows(_DEPTH)}
 
 
-def is_live(tx: Tx, job_id: int, series_id: int) -> bool:
-    """Whether a job has a segment of this series that waits or runs."""
-    return int(tx.value(_LIVE_ANYWHERE, job=job_id, series=series_id)) > 0
+def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:
+    """Whether a job has a segment of this series that waits, runs, or is held until the owner acts."""
+    return int(tx.value(_TAKEN, job=job_id, series=series_id)) > 0
+
+
+def sweep(tx: Tx, job_id: int) -> tuple[int, int]:
+    """Remove the finished segments of a standing job; returns their rows and requests."""
+    sums = tx.one(_DONE_SUMS, job=job_id)
+    assert sums is not None
+    if sums[1]:
+        tx.run(_SWEEP, its_job=job_id)
+    return int(sums[0]), int(sums[1])

@@ -11,9 +11,7 @@ from gapless.store.schema import series
 from gapless.store.sql import Statement
 
 _b = bindparam
-_BY_NAME = Statement(
-    select(series.c.id).where(series.c.dataset == _b("dataset"), series.c.name == _b("name"))
-)
+_BY_NAME = Statement(select(series.c.id).where(series.c.dataset == _b("dataset"), series.c.name == _b("name")))
 _INSERT = Statement(
     insert(series).prefix_with("OR IGNORE").values(dataset=_b("dataset"), name=_b("name")),
     postgresql=pg_insert(series).values(dataset=_b("dataset"), name=_b("name")).on_conflict_do_nothing(),
@@ -22,9 +20,7 @@ _NAMES = Statement(select(series.c.name).where(series.c.dataset == _b("dataset")
 _SINCE = Statement(select(series.c.since, series.c.since_at).where(series.c.id == _b("series")))
 _LOCK = Statement(select(series.c.since).where(series.c.id == _b("series")).with_for_update())
 _SET = Statement(
-    update(series)
-    .where(series.c.id == _b("series"))
-    .values(since=_b("new_since"), since_at=_b("new_since_at"))
+    update(series).where(series.c.id == _b("series")).values(since=_b("new_since"), since_at=_b("new_since_at"))
 )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine.interfaces import Dialect
 Clause = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
 
 DIALECTS: dict[str, Callable[[], Dialect]] = {
-    "sqlite": lambda: sqlite_dialect(paramstyle="named"),
+    "sqlite": lambda: sqlite_dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
     "postgresql": lambda: pg_dialect(paramstyle="pyformat"),
 }
 _made: dict[str, Dialect] = {}

@@ -132,7 +132,7 @@ class SQLite(Database):
                 if self._writer.in_transaction:
                     cursor.execute("ROLLBACK")
                 raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  each waiting caller raises it
             for item in group:
                 item.error = item.error or error
         for item in group:

@@ -115,9 +115,7 @@ def revision(opened: Database) -> str | None:
         tables = {row[0] for row in tx.cursor.fetchall()}
         if "alembic_version" not in tables:
             if tables & {"job", "segment", "series"} or (opened.name == "sqlite" and tables):
-                raise StoreError(
-                    f"{opened.address} holds tables of another program", hint="set GAPLESS_DATABASE_URL"
-                )
+                raise StoreError(f"{opened.address} holds tables of another program", hint="set GAPLESS_DATABASE_URL")
             return None
         tx.cursor.execute("SELECT version_num FROM alembic_version")
         row = tx.cursor.fetchone()

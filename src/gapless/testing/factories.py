@@ -8,7 +8,7 @@ from typing import Any
 
 from gapless.core.dataset import Axis, Column, Dataset, Type
 from gapless.core.grid import Steps
-from gapless.core.job import Direction, Job, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import Direction, Job, Kind, Priority, Queue, Wish
 from gapless.core.page import Page, Row
 from gapless.core.plan import SegmentPlan
 from gapless.core.segment import Lease, Side
@@ -17,7 +17,7 @@ from gapless.store import jobs, pages, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
-#: Minute 0 of every test: a Monday, and a multiple of no tally width.
+#: Minute 0 of every test: a Monday morning, in the middle of a tally (they are a thousand minutes wide).
 MORNING = instant(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
 BUDGET = "test/candle"
 
@@ -88,9 +88,7 @@ def make_job(
 
     def make(tx: Tx) -> Job:
         ids = [series.ensure(tx, wish.dataset, name) for name in wish.series]
-        job = jobs.add(
-            tx, wish, ids, now=now, queue=queue, priority=priority, name="", total=1000, cached=0, hold=hold
-        )
+        job = jobs.add(tx, wish, ids, now=now, queue=queue, priority=priority, name="", total=1000, cached=0, hold=hold)
         recheck_from = CANDLES.grid.add(wish.span.end, -wish.recheck)
         for one in ids:
             for plan in planned:

@@ -78,7 +78,11 @@ class Collect:
             since = None
         while True:
             known, seen_to = coverage.near(
-                tx, segment.series, bounds, backward=is_backward, job=segment.job if mode is Mode.ALL else None
+                tx,
+                segment.series,
+                bounds,
+                backward=is_backward,
+                job=segment.job if mode is Mode.ALL else None,
             )
             looked_at = bounds
             if seen_to is not None:
