@@ -17,8 +17,8 @@ from sqlalchemy.engine.interfaces import Dialect
 Clause = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
 
 DIALECTS: dict[str, Callable[[], Dialect]] = {
-    "sqlite": lambda: sqlite_dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
-    "postgresql": lambda: pg_dialect(paramstyle="pyformat"),
+    "sqlite": lambda: sqlite_dialect(paramstyle="named"),
+    "postgresql": lambda: pg_dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
 }
 _made: dict[str, Dialect] = {}
 

@@ -1,0 +1,312 @@
+"""Budgets: never refused by our own doing, never idle without need, and live before backfill."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gapless.core.pacing import (
+    FREE,
+    HORIZON,
+    PROBE_PATIENCE,
+    SAFETY,
+    Backoff,
+    Budget,
+    Grant,
+    Later,
+    answered,
+    batch,
+    block_seconds,
+    foreign_use,
+    guard,
+    interval,
+    lead,
+    refuse,
+    reserve,
+)
+from gapless.core.span import DAY, HOUR, SECOND
+
+NOW = 1_767_225_600 * SECOND
+UPBIT = Budget(key="upbit/candle", rate=10.0)
+rates = st.sampled_from([0.5, 1.0, 8.0, 10.0, 30.0, 100.0, 2000.0])
+#: (microseconds until the next question, whether it comes from the live queue)
+questions = st.lists(
+    st.tuples(st.sampled_from([0, 1, 1_000, 26_000, 105_263, 250_000, 1_000_000]), st.booleans()),
+    min_size=1,
+    max_size=60,
+)
+
+
+def grant(budget: Budget, now: int, *, live: bool = False) -> tuple[Budget, Grant]:
+    after, result = reserve(budget, now, live=live)
+    assert isinstance(result, Grant), result
+    return after, result
+
+
+def later(budget: Budget, now: int, *, live: bool = False) -> Later:
+    _, result = reserve(budget, now, live=live)
+    assert isinstance(result, Later), result
+    return result
+
+
+def departures(budget: Budget, asked: list[tuple[int, bool]], now: int = NOW) -> list[int]:
+    """The instants at which requests leave when questions come as listed."""
+    left: list[int] = []
+    for wait, live in asked:
+        now += wait
+        budget, result = reserve(budget, now, live=live)
+        if isinstance(result, Grant):
+            assert result.at >= now
+            left += [result.at + i * result.step for i in range(result.count)]
+        else:
+            assert result.at > now
+    return left
+
+
+@given(rates, questions)
+def test_departures_keep_their_distance(rate, asked):
+    """Whoever asks whenever: two requests never leave closer than the budget's step."""
+    budget = Budget(key="b", rate=rate)
+    left = departures(budget, asked)
+    assert all(after - before >= budget.step for before, after in zip(left, left[1:], strict=False))
+
+
+@given(questions, st.integers(0, SECOND))
+def test_no_second_holds_more_than_the_limit(asked, offset):
+    """Upbit refuses the eleventh request of a second, whether it counts by the clock or by a sliding window."""
+    left = departures(UPBIT, asked * 8, NOW + offset)
+    assert all(later - first >= SECOND for first, later in zip(left, left[10:], strict=False))
+
+
+@given(rates, questions, st.integers(0, 5 * SECOND))
+def test_live_is_never_behind_backfill(rate, asked, wait):
+    """A live candle is late at once, history never is: where backfill may go live may too, and no later."""
+    budget = Budget(key="b", rate=rate)
+    now = NOW
+    for pause, live in asked:
+        now += pause
+        _, slow = reserve(budget, now, live=False)
+        _, fast = reserve(budget, now, live=True)
+        assert isinstance(fast, Grant) or isinstance(slow, Later)
+        assert fast.at <= slow.at
+        budget, _ = reserve(budget, now, live=live)
+
+
+@given(st.integers(0, 3_000_000))
+def test_live_takes_the_next_departure_from_a_busy_backfill(start):
+    """With backfill at full speed a live request waits for one departure, not for a queue."""
+    budget, now = UPBIT, NOW + start
+    for _ in range(20):
+        budget, result = reserve(budget, now, live=False)
+        now = result.at
+    _, live = grant(budget, now, live=True)
+    assert live.at <= now + 2 * UPBIT.step
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0, 150.0, 2000.0])
+def test_a_busy_queue_uses_95_percent_of_the_limit(rate):
+    """Slower than need be is a cost too: asking again when told, backfill alone gets its whole rate."""
+    budget, now, left = Budget(key="b", rate=rate), NOW, 0
+    while now < NOW + 20 * SECOND:
+        budget, result = reserve(budget, now, live=False)
+        left += result.count if isinstance(result, Grant) else 0
+        now = max(now, result.at) if isinstance(result, Later) else now
+    assert left >= 20 * rate * SAFETY * 0.999
+    assert left <= 20 * rate * SAFETY + 1 + batch(budget.step)
+
+
+@given(rates, questions)
+def test_whoever_comes_back_when_told_gets_a_departure(rate, asked):
+    """`Later` names the instant from which a departure can be had; waiting longer would waste the budget."""
+    budget, now = Budget(key="b", rate=rate), NOW
+    for pause, live in asked:
+        now += pause
+        budget, result = reserve(budget, now, live=live)
+        if isinstance(result, Later):
+            grant(budget, result.at, live=live)
+
+
+def test_a_budget_without_a_rate_never_waits():
+    """A source may allow everything; then only the network is the limit."""
+    budget = Budget(key="b", rate=None)
+    assert (interval(None), lead(0, True)) == (0, 0)
+    for _ in range(3):
+        budget, result = grant(budget, NOW)
+        assert result.at == NOW
+
+
+def test_high_rates_are_taken_in_batches_of_20_ms():
+    """Thirty-two processes at 2,000/s could not each write the row for every request."""
+    assert interval(10.0) == 105_263
+    assert (batch(interval(10.0)), batch(interval(99.0)), batch(interval(2000.0))) == (1, 1, 38)
+    _, result = grant(Budget(key="b", rate=2000.0), NOW)
+    assert result.count * result.step <= 20_000
+
+
+def test_a_refusal_silences_everybody():
+    """429 means the whole address: nobody sends before the time is over, live neither."""
+    blocked = refuse(UPBIT, NOW, 3.0)
+    for live in (False, True):
+        told = later(blocked, NOW, live=live)
+        assert (told.at, told.reason) == (NOW + 3 * SECOND, "block")
+        assert later(blocked, told.at - 1, live=live).at == told.at
+    assert blocked.refusals == 1
+
+
+def test_after_a_block_one_request_tries_and_the_rest_follow_its_success():
+    """A herd after every block is how blocks get longer."""
+    blocked = refuse(UPBIT, NOW, 1.0)
+    open_at = NOW + SECOND
+    probing, probe = grant(blocked, open_at)
+    assert (probe.probe, probe.count) == (True, 1)
+    assert later(probing, open_at, live=True).reason == "block"
+    assert later(probing, open_at + PROBE_PATIENCE - UPBIT.step - 1, live=True).reason == "block"
+    free = answered(probing, open_at + 50_000, remaining=None, probe=True)
+    assert (free.probing, free.blocks) == (FREE, 0)
+    _, next_one = grant(free, open_at + 50_000 + UPBIT.step)
+    assert not next_one.probe
+
+
+def test_a_probe_that_never_comes_back_is_replaced():
+    """Its worker may have been killed: after some patience another one tries."""
+    probing, _ = grant(refuse(UPBIT, NOW, 1.0), NOW + SECOND)
+    _, other = grant(probing, NOW + SECOND + PROBE_PATIENCE)
+    assert other.probe
+
+
+def test_a_reply_from_before_the_block_frees_nobody():
+    """Requests that had left already may still succeed; that says nothing about now."""
+    blocked = refuse(UPBIT, NOW, 10.0)
+    assert answered(blocked, NOW + 1000, remaining=None, probe=False) == blocked
+
+
+def test_a_refused_probe_doubles_the_silence():
+    """The provider was not yet done with us; asking at the same pace would lengthen its block."""
+    budget, now, waits = UPBIT, NOW, []
+    for _ in range(4):
+        budget = refuse(budget, now, 2.0)
+        waits.append((budget.blocked_until - now) / SECOND)
+        now = budget.blocked_until
+        budget, _ = grant(budget, now)
+    assert waits == [2, 4, 8, 16]
+    budget = answered(budget, now, remaining=None, probe=True)
+    assert (refuse(budget, now, 2.0).blocked_until - now) / SECOND == 2
+
+
+def test_refusals_of_one_burst_count_once():
+    """Eight requests under way when the limit is hit come back refused together: that is one offence."""
+    budget = UPBIT
+    for i in range(8):
+        budget = refuse(budget, NOW + i * 1000, 1.0)
+    assert (budget.blocks, budget.refusals) == (1, 8)
+    assert budget.blocked_until <= NOW + 2 * SECOND
+
+
+def test_a_longer_sentence_while_blocked_is_obeyed():
+    """A 418 that follows a 429 brings its own time."""
+    budget = refuse(refuse(UPBIT, NOW, 1.0), NOW + 1000, 60.0)
+    assert later(budget, NOW + 2 * SECOND).at == NOW + 1000 + 60 * SECOND
+
+
+@given(st.floats(0, 1e6), st.integers(0, 1000))
+def test_a_block_lasts_between_a_second_and_an_hour(told, repeats):
+    """Neither zero (a busy loop of refusals) nor for ever."""
+    assert 1.0 <= block_seconds(told, repeats) <= 3600.0
+
+
+def test_a_daily_quota_starts_anew_at_the_midnight_of_its_zone():
+    """OpenDART counts Korean days: a spent key works again at 15:00 UTC."""
+    budget = Budget(key="dart", rate=None, daily=100, reset_offset=9 * HOUR)
+    midnight = (NOW // DAY) * DAY + 15 * HOUR
+    now = midnight - HOUR
+    for _ in range(98):
+        budget, _ = grant(budget, now)
+    told = later(budget, now)
+    assert (told.at, told.reason) == (midnight, "quota")
+    budget, _ = grant(budget, midnight)
+    assert budget.used == 1
+
+
+def test_interactive_reads_keep_a_fiftieth_of_the_day():
+    """A backfill that has eaten the quota must not leave the owner without a single read."""
+    budget = replace(Budget(key="dart", rate=None, daily=100), used=98, day=NOW // DAY)
+    assert later(budget, NOW).reason == "quota"
+    budget, _ = grant(budget, NOW, live=True)
+    budget, _ = grant(budget, NOW, live=True)
+    assert later(budget, NOW, live=True).reason == "quota"
+
+
+def test_a_batch_never_exceeds_what_is_left_of_the_day():
+    """The last request of the day is the last one, at any rate."""
+    budget = replace(Budget(key="b", rate=2000.0, daily=1000), used=975, day=NOW // DAY)
+    budget, result = grant(budget, NOW)
+    assert (result.count, budget.used) == (5, 980)
+
+
+@given(st.integers(2 * HORIZON, 30 * DAY), st.booleans())
+def test_the_trace_of_a_clock_that_jumped_is_soon_gone(ahead, live):
+    """A departure time days ahead, left by a wrong clock, must not stop all work for days (RULES 30)."""
+    budget, now = replace(UPBIT, tat=NOW + ahead), NOW
+    for _ in range(3):
+        budget, result = reserve(budget, now, live=live)
+        if isinstance(result, Grant):
+            break
+        now = result.at
+    assert isinstance(result, Grant)
+    assert result.at <= NOW + HORIZON + SECOND
+
+
+def test_foreign_use_of_our_limit_slows_us_down():
+    """Another program on this address: the source has less left than our own requests explain."""
+    budget, result = grant(UPBIT, NOW)
+    slower = answered(budget, result.at + 1000, remaining=1, probe=False)
+    assert slower.tat >= result.at + 1000 + SECOND // 2
+    same = answered(budget, result.at + 1000, remaining=9, probe=False)
+    assert same.tat == budget.tat
+
+
+@given(st.integers(0, 9))
+def test_our_own_use_never_slows_us_down(phase):
+    """`Remaining-Req` at full speed is near zero because of us: reacting to it would halve the speed."""
+    budget, now = UPBIT, NOW + phase * SECOND // 10
+    sent: list[int] = []
+    for _ in range(60):
+        budget, result = reserve(budget, now, live=False)
+        if isinstance(result, Grant):
+            sent.append(result.at)
+            in_second = sum(1 for at in sent if at // SECOND == result.at // SECOND)
+            before = budget.tat
+            budget = answered(budget, result.at, remaining=10 - in_second, probe=False)
+            assert budget.tat == before
+        now = max(now, result.at)
+
+
+def test_a_little_less_than_expected_is_no_foreign_use():
+    """Our count of a sliding second is an estimate; only a clear difference counts."""
+    assert not foreign_use(10, 0, 9.5)
+    assert not foreign_use(10, 5, 3.0)
+    assert foreign_use(10, 5, 1.0)
+
+
+@given(st.integers(1, 5000), st.integers(0, 100), st.sampled_from([0.1, 1.0, 5.0]))
+def test_backoff_grows_twofold_within_ten_percent_and_has_an_end(attempt, seed, first):
+    """1 s, 2 s, 4 s … up to a minute, spread so that workers do not come back together."""
+    backoff = Backoff(first=first)
+    even = min(60.0, first * 2.0 ** min(attempt - 1, 20))
+    assert 0.9 * even <= backoff.delay(attempt, random.Random(seed)) <= 1.1 * even
+
+
+def test_retries_are_bounded():
+    """Three retries means four attempts in all."""
+    backoff = Backoff(retries=3)
+    assert [backoff.is_spent(failures) for failures in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+def test_the_guard_is_a_small_part_of_a_step():
+    """A departure missed by more is forfeited, or a late thread would crowd the next one."""
+    assert guard(interval(10.0)) == pytest.approx(0.0132, abs=0.0001)
+    assert (guard(interval(2000.0)), guard(interval(0.5))) == (0.004, 0.05)
