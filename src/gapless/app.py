@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,10 +28,11 @@ from gapless.engine.embedded import Embedded
 from gapless.engine.follow import Follower
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.progress import Progress, progress
+from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import rows
+from gapless.store import rows, segments
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -80,6 +82,7 @@ class Gapless:
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Embedded] = []
         self._lock = threading.Lock()
+        Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +195,12 @@ class Gapless:
         """All series of a dataset that the store knows."""
         with self.store.read() as tx:
             return ledger.names(tx, dataset.name)
+
+    def coverage_end(self, dataset: str, series: str) -> Instant | None:
+        """Where the newest covered span of a series ends."""
+        with self.store.read() as tx:
+            parts = truth.covered(tx, self.catalogue.dataset(dataset), series)
+        return parts[-1][0].end if parts else None
 
     def coverage(self, dataset: str, series: str) -> pl.DataFrame:
         """Covered spans of a series: `start`, `end` (UTC), `cells`, `rows`."""
@@ -353,8 +362,7 @@ class Gapless:
 
     def engine(self, slots: dict[Queue, int], *, only: int | None = None) -> Embedded:
         """Start worker slots in this process."""
-        backoff = Backoff(first=self.settings.retry_delay.total_seconds(), retries=self.settings.max_retries)
-        runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff)
+        runner = self._runner()
         self.store.prepare(self.catalogue.datasets.values() if only is None else [])
         engine = Embedded(
             self.store,
@@ -368,6 +376,31 @@ class Gapless:
         with self._lock:
             self._engines.append(engine)
         return engine
+
+    def _runner(self) -> Runner:
+        backoff = Backoff(first=self.settings.retry_delay.total_seconds(), retries=self.settings.max_retries)
+        return Runner(self.store, self.catalogue, self.jobs, self.clock, backoff)
+
+    def step(self, job_id: int, limit: int) -> int:
+        """Do at most `limit` requests of a job in the calling thread and return how many were done.
+
+        For embedding in somebody's own loop: a pause or cancel is seen between two requests.
+        """
+        job = self.jobs.get(job_id)
+        self.dataset(job.dataset)
+        runner, done, never = self._runner(), 0, threading.Event()
+        engine = Embedded(self.store, runner, self.jobs, self.clock, {}, only=job_id)
+        engine.serve()
+        try:
+            while done < limit:
+                me, now = engine.watch.me.id, self.clock.now()
+                lease = self.store.write(partial(segments.claim, queue=job.queue, worker=me, now=now, only=job_id))
+                if lease is None:
+                    break
+                done += runner.run(lease, never, limit - done)
+        finally:
+            engine.stop()
+        return done
 
     def release(self, engine: Embedded) -> None:
         """Stop slots that `engine` started."""

@@ -82,8 +82,8 @@ def test_no_second_holds_more_than_the_limit(asked, offset):
     assert all(later - first >= SECOND for first, later in zip(left, left[10:], strict=False))
 
 
-@given(rates, questions, st.integers(0, 5 * SECOND))
-def test_live_is_never_behind_backfill(rate, asked, wait):
+@given(rates, questions)
+def test_live_is_never_behind_backfill(rate, asked):
     """A live candle is late at once, history never is: where backfill may go live may too, and no later."""
     budget = Budget(key="b", rate=rate)
     now = NOW
@@ -91,8 +91,8 @@ def test_live_is_never_behind_backfill(rate, asked, wait):
         now += pause
         _, slow = reserve(budget, now, live=False)
         _, fast = reserve(budget, now, live=True)
-        assert isinstance(fast, Grant) or isinstance(slow, Later)
-        assert fast.at <= slow.at
+        assert isinstance(fast, Grant) or (isinstance(slow, Later) and fast.at <= slow.at)
+        assert isinstance(slow, Later) or fast == slow
         budget, _ = reserve(budget, now, live=live)
 
 

@@ -202,7 +202,7 @@ def fill(
     raise typer.Exit(int(EXITS[state]))
 
 
-#: The exit code of a job's end; a job fails where the source refuses, or does not answer.
+#: The exit code of a job's end; a job fails where the source refuses or does not answer.
 EXITS = {
     JobState.DONE: Exit.DONE,
     JobState.INCOMPLETE: Exit.INCOMPLETE,

@@ -260,14 +260,45 @@ def retry(job: JobId, here: Here = False, detach: Detach = False, database: Data
 def set_(
     job: JobId,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "",
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Requests a second; 0 lifts the job's own limit.")
+    ] = None,
     database: Database = None,
 ) -> None:
-    """Change a job's priority while it runs."""
-    if not priority_:
-        raise UsageError("priority: nothing to change", field="priority", hint="give --priority high, normal or low")
+    """Change a job's priority or rate while it runs."""
+    if not priority_ and rate is None:
+        raise UsageError("priority: nothing to change", field="priority", hint="give --priority or --rate")
+    if rate is not None and rate < 0:
+        raise UsageError("rate: is negative", field="rate", hint="give requests per second, or 0 for no limit")
     with history(database) as opened:
-        changed = opened.jobs.set_priority(job, priority(priority_))
-    out.print(f"job {job} has priority {Priority(changed.priority).name.lower()}", highlight=False)
+        changed = opened.jobs.get(job)
+        if priority_:
+            changed = opened.jobs.set_priority(job, priority(priority_))
+        if rate is not None:
+            changed = opened.jobs.set_rate(job, rate or None)
+    pace = f", at most {changed.rate:g} requests a second" if changed.rate else ""
+    out.print(f"job {job} has priority {Priority(changed.priority).name.lower()}{pace}", highlight=False)
+
+
+@app.command()
+def clone(job: JobId, here: Here = False, detach: Detach = False, database: Database = None) -> None:
+    """Make a new job of the same wish over the same span."""
+    with history(database) as opened:
+        _run(opened, opened.jobs.clone(job).job, here=here, detach=detach)
+
+
+@app.command()
+def step(
+    job: JobId,
+    limit: Annotated[int, typer.Option("--limit", help="Requests to make at most.")] = 10,
+    database: Database = None,
+) -> None:
+    """Do a few requests of a job in this process and return."""
+    if limit < 1:
+        raise UsageError("limit: must be positive", field="limit", hint="give the number of requests")
+    with history(database) as opened:
+        done = opened.step(job, limit)
+        out.print(f"{done} requests; job {job} is {opened.jobs.get(job).state}", highlight=False)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from gapless.sources.http import Http
 from gapless.store import budgets, jobs, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite, is_safe_version, version
-from gapless.store.store import HEAD, revision, upgrade
+from gapless.store.store import HEAD, open_store
 from gapless.store.store import database as open_database
 
 Check = Callable[[str, bool, str], None]
@@ -215,15 +215,6 @@ def _check_source(name: str, base_url: str, check: Check) -> None:
 @db.command("upgrade")
 def db_upgrade(database: Database = None) -> None:
     """Bring the database's schema to this program's."""
-    opened = open_database(settings(database).database_url)
-    try:
-        before = revision(opened)
-        upgrade(opened)
-    finally:
-        opened.close()
-    out.print(
-        f"{opened.address}: schema {before or 'none'} → {HEAD}"
-        if before != HEAD
-        else f"{opened.address}: schema {HEAD}, nothing to do",
-        highlight=False,
-    )
+    opened = open_store(settings(database).database_url)
+    opened.close()
+    out.print(f"{opened.address}: schema {HEAD}", highlight=False)

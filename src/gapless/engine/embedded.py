@@ -20,11 +20,10 @@ from gapless.core.job import JobState
 from gapless.core.plan import steal_at
 from gapless.core.segment import Lease
 from gapless.engine.jobs import Jobs
-from gapless.engine.recovery import BEAT, Identity, Watch
+from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
 from gapless.store import budgets, jobs, segments
 from gapless.store.database import Tx
-from gapless.store.sqlite import SQLite
 from gapless.store.store import Store
 
 log = structlog.get_logger("gapless.engine")
@@ -69,9 +68,7 @@ class Embedded:
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self.failure: BaseException | None = None
-        database = store.database
-        folder = database.path.with_name(database.path.name + ".workers") if isinstance(database, SQLite) else None
-        self.watch = Watch(store, clock, Identity(folder))
+        self.watch = Watch(store, clock, Identity(lock_folder(store)))
 
     def serve(self) -> None:
         """Start the threads; work begins at once."""
@@ -219,7 +216,7 @@ class Embedded:
                 self._fail(error)
 
     def _look(self) -> None:
-        """Stop what was paused, cancelled, taken away, or must make room for a higher class."""
+        """Stop what was paused, cancelled, taken away, given another rate, or must make room for a higher class."""
         running = [(slot, slot.lease, slot.stop) for slot in self._slots]
         with self._store.read() as tx:
             held = segments.held_by(tx, self.watch.me.id)
@@ -228,8 +225,8 @@ class Embedded:
         for slot, lease, stop in running:
             if lease is None or stop is None or slot.lease is not lease:
                 continue
-            epoch, state = held.get(lease.segment.id, (-1, ""))
-            if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING):
+            epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
+            if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
                 stop.set()
         self._yield(running, waiting)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost, UsageError
+from gapless.core.grid import cells
 from gapless.core.job import MOVES, Job, JobState, Kind, Priority, Queue, Wish
-from gapless.core.pacing import Limit
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant
@@ -30,6 +30,11 @@ MARGIN = 1_500_000
 
 #: Periods that a follower fetches of a series of which nothing is stored.
 FOLLOW_PERIODS = 200
+
+
+def job_budget(job_id: int) -> str:
+    """The budget of a job that has a rate of its own."""
+    return f"job/{job_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Jobs:
             adopted = jobs.unfinished(tx, wish.key)
             if adopted is not None:
                 return Made(adopted, True)
-            budgets.ensure(tx, self._catalogue.limit(dataset), self._catalogue.limit(dataset).rate)
+            self._ensure_budget(tx, dataset)
             ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
             planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
             standing = wish.kind is Kind.FOLLOW
@@ -90,7 +95,7 @@ class Jobs:
                 starts=[self._follow_from(tx, dataset, one, now) for one in ids] if standing else None,
             )
             if rate:
-                budgets.ensure(tx, Limit(key=f"job/{made.id}", rate=rate), rate)
+                budgets.set_rate(tx, job_budget(made.id), rate)
             events.add(tx, now, "job.made", f"{wish.dataset}, {len(ids)} series, {wish.span}", job=made.id)
             if not standing:
                 self._add_segments(tx, made, planned)
@@ -100,6 +105,13 @@ class Jobs:
         made = self._store.write(make, isolated=True)
         self.ring()
         return made
+
+    def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
+        """Make the budget's row; a rate in the settings overrides what it says."""
+        limit = self._catalogue.limit(dataset)
+        budgets.ensure(tx, limit, limit.rate)
+        if self._catalogue.has_own_rate(dataset):
+            budgets.set_rate(tx, limit.key, limit.rate)
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
@@ -206,7 +218,7 @@ class Jobs:
         if given_up:
             self._finish(tx, job, "incomplete", now, f"{len(given_up)} spans are quarantined")
         else:
-            self._finish(tx, job, "done", now, "")
+            self._finish(tx, job, "done", now, _note(planned, self._catalogue.dataset(job.dataset)))
         return None
 
     def _left(self, tx: Tx, job: Job, now: Instant) -> list[SeriesPlan]:
@@ -284,6 +296,25 @@ class Jobs:
         self.ring()
         return changed
 
+    def set_rate(self, job_id: int, rate: float | None) -> Job:
+        """Change how many requests a second a job may send; None leaves it to the source's budget."""
+
+        def write(tx: Tx) -> Job:
+            self._require(tx, job_id)
+            jobs.set_rate(tx, job_id, rate)
+            if rate is not None:
+                budgets.set_rate(tx, job_budget(job_id), rate)
+            return self._require(tx, job_id)
+
+        return self._store.write(write, urgent=True)
+
+    def clone(self, job_id: int) -> Made:
+        """A new job of the same wish, over the same pinned span."""
+        with self._store.read() as tx:
+            job = self._require(tx, job_id)
+            names = [name for _, name in jobs.series_of(tx, job_id)]
+        return self.create(wish_of(job, names), queue=Queue(job.queue), priority=Priority(job.priority), name=job.name)
+
     def get(self, job_id: int) -> Job:
         """A job by id; raises `UsageError`."""
         with self._store.read() as tx:
@@ -299,10 +330,12 @@ class Jobs:
         """Whether a job has an open end."""
         return self.get(job_id).kind == Kind.FOLLOW
 
-    def job_budget(self, segment: Segment) -> str:
-        """The budget of a job that has a rate of its own."""
-        return f"job/{segment.job}"
-
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""
         return self._left(tx, job, self._clock.now())
+
+
+def _note(planned: list[SeriesPlan], dataset: Dataset) -> str:
+    """What a finished job could not have: spans that the source has forgotten."""
+    gone = sum(cells(dataset.grid, one.unavailable) for one in planned)
+    return f"{gone:,} periods are unavailable: the source has forgotten them" if gone else ""

@@ -18,6 +18,7 @@ import structlog
 from gapless.core.clock import Clock
 from gapless.store import events, segments, workers
 from gapless.store.database import Tx
+from gapless.store.sqlite import SQLite
 from gapless.store.store import Store
 from gapless.store.workers import Worker
 
@@ -29,6 +30,12 @@ LEASE = 3.0
 BEAT = 0.5
 
 
+def lock_folder(store: Store) -> Path | None:
+    """Where the lock files of the workers on this machine lie: beside a SQLite file."""
+    database = store.database
+    return database.path.with_name(f"{database.path.name}.workers") if isinstance(database, SQLite) else None
+
+
 @dataclass(slots=True)
 class _Seen:
     beat: int
@@ -36,13 +43,16 @@ class _Seen:
 
 
 class Identity:
-    """This process as a worker: a random id, and a lock file that the kernel frees when the process dies."""
+    """This process as a worker: a random id, and a lock file that the kernel frees when the process dies.
 
-    def __init__(self, folder: Path | None) -> None:
+    With `works=False` it only observes others.
+    """
+
+    def __init__(self, folder: Path | None, *, works: bool = True) -> None:
         self.id = secrets.token_hex(8)
         self._folder = folder
         self._handle: int | None = None
-        if folder is not None:
+        if folder is not None and works:
             folder.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(folder / self.id, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,6 +157,13 @@ class Watch:
         self._seen.pop(dead.id, None)
         log.info("worker.rescued", worker=dead.id, pid=dead.pid, segments=len(freed))
         return sorted({job for _, job in freed})
+
+    def bury(self) -> None:
+        """Rescue from every worker whose lock file the kernel has freed: what a process does when it starts."""
+        with self.store.read() as tx:
+            dead = [one for one in workers.every(tx) if self.me.is_dead(one.id)]
+        for one in dead:
+            self.rescue(one)
 
     def leave(self) -> None:
         """Give back what we still hold and sign off."""

@@ -24,7 +24,7 @@ from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
 from gapless.engine.budgets import Departed, Gates
 from gapless.engine.catalogue import Catalogue
-from gapless.engine.jobs import Jobs
+from gapless.engine.jobs import Jobs, job_budget
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
@@ -81,10 +81,14 @@ class Runner:
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
 
-    def run(self, lease: Lease, stop: threading.Event) -> None:
-        """Run a segment until it is complete, given back, or in other hands."""
+    def run(self, lease: Lease, stop: threading.Event, most: int | None = None) -> int:
+        """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
+
+        Returns how many were.
+        """
+        sent = 0
         try:
-            self._run(lease, stop)
+            sent = self._run(lease, stop, most)
         except LeaseLost:
             log.info("lease.lost", segment=lease.segment.id, job=lease.segment.job)
         except StoreError:
@@ -92,23 +96,28 @@ class Runner:
         except Exception as error:
             log.exception("segment.crashed", segment=lease.segment.id, job=lease.segment.job)
             self._end(lease, SegmentState.FAILED, f"a fault in gapless: {type(error).__name__}: {error}", 0)
+        return sent
 
-    def _run(self, lease: Lease, stop: threading.Event) -> None:
+    def _run(self, lease: Lease, stop: threading.Event, most: int | None) -> int:
         run = self._start(lease, stop)
-        while True:
-            if stop.is_set():
-                return self._release(run, 0, "")
+        sent = 0
+        while not stop.is_set() and sent != most:
             asked = run.collect.next(lease, run.window, self._clock.now(), run.suspects)
             if asked is None:
-                return self._finish(run)
+                self._finish(run)
+                return sent
             leaves = self._depart(run)
             if isinstance(leaves, Later):
-                return self._release(run, leaves.at, f"waiting for the {leaves.reason} of {run.gate}")
+                self._release(run, leaves.at, f"waiting for the {leaves.reason} of {run.gate}")
+                return sent
             if not isinstance(leaves, Departed):
                 continue
             run.probe = leaves.probe
+            sent += 1
             if not self._page(run, asked):
-                return None
+                return sent
+        self._release(run, 0, "")
+        return sent
 
     def collect(self, lease: Lease) -> Collect:
         """The work of a segment."""
@@ -133,7 +142,7 @@ class Runner:
     def _depart(self, run: _Run) -> object:
         live = run.lease.segment.queue == Queue.LIVE
         if run.lease.segment.rate:
-            paced = self.gates.gate(self._jobs.job_budget(run.lease.segment), live=live).depart(run.stop)
+            paced = self.gates.gate(job_budget(run.lease.segment.job), live=live).depart(run.stop)
             if not isinstance(paced, Departed):
                 return paced
         return self.gates.gate(run.gate, live=live).depart(run.stop)

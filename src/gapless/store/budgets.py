@@ -27,6 +27,7 @@ _INSERT = Statement(
     insert(budget).prefix_with("OR IGNORE").values(**_VALUES),
     postgresql=pg_insert(budget).values(**_VALUES).on_conflict_do_nothing(),
 )
+_SET_RATE = Statement(update(budget).where(budget.c.key == _b("its_key")).values(rate=_b("its_rate")))
 _SAVE = Statement(
     update(budget).where(budget.c.key == _b("its_key")).values(**{name: _b(name) for name in _NAMES if name != "key"})
 )
@@ -37,6 +38,12 @@ def ensure(tx: Tx, limit: Limit, rate: float | None) -> None:
     if tx.one(_ONE, key=limit.key) is None:
         made = Budget(key=limit.key, rate=rate, daily=limit.daily, reset_offset=limit.reset_offset)
         tx.run(_INSERT, **asdict(made))
+
+
+def set_rate(tx: Tx, key: str, rate: float | None) -> None:
+    """Change what a budget allows, for everybody at once."""
+    if tx.run(_SET_RATE, its_key=key, its_rate=rate) == 0:
+        ensure(tx, Limit(key=key, rate=rate), rate)
 
 
 def load(tx: Tx, key: str) -> Budget | None:

@@ -241,7 +241,7 @@ _VICTIMS = Statement(
     .limit(4)
 )
 _HELD_BY = Statement(
-    select(segment.c.id, segment.c.epoch, segment.c.state, job.c.state)
+    select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
     .where(segment.c.worker == _b("its_worker"))
 )
@@ -503,9 +503,9 @@ def of_job(tx: Tx, job_id: int) -> list[Detail]:
     return [Detail(_segment(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
 
 
-def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str]]:
-    """Epoch and job state of every segment a worker holds."""
-    return {row[0]: (row[1], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
+def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
+    """Epoch, job state and job rate of every segment a worker holds."""
+    return {row[0]: (row[1], row[2], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
 
 
 def why(tx: Tx, job_id: int, now: Instant) -> list[Waiting]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from gapless.core.dataset import Axis, Column, Dataset, Type
 from gapless.core.grid import Steps
@@ -16,6 +16,8 @@ from gapless.core.span import MINUTE, Instant, Span, instant
 from gapless.store import jobs, pages, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
+
+T = TypeVar("T")
 
 #: Minute 0 of every test: a Monday morning, in the middle of a tally (they are a thousand minutes wide).
 MORNING = instant(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
@@ -125,3 +127,14 @@ def lease_of(store: Store, worker: str = "worker", **more: Any) -> Lease:
 def commit(store: Store, page: Page, lease: Lease, *, now: Instant = MORNING, prove: bool = False) -> int:
     """Commit a page of `CANDLES` under a lease; how many rows were new or changed."""
     return store.write(lambda tx: pages.commit(tx, CANDLES, page, lease, now, prove=prove))
+
+
+def read(store: Store, question: Callable[..., T], *args: Any, **more: Any) -> T:
+    """The answer of a store function that only looks."""
+    with store.read() as tx:
+        return question(tx, *args, **more)
+
+
+def write(store: Store, verb: Callable[..., T], *args: Any, **more: Any) -> T:
+    """The answer of a store function that changes something, in a transaction of its own."""
+    return store.write(lambda tx: verb(tx, *args, **more))

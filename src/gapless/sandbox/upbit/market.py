@@ -2,8 +2,8 @@
 
 In here prices are whole ticks, volumes whole 1e-8 of the base currency, values whole units of the quote currency's
 last decimal, times whole seconds since 1970 (UTC). Candles are laid in pieces of 60: a day draws which shapes of its
-market follow each other and how much was traded in each. So a dense day of minutes takes half a millisecond, and a
-history of nine years can be summed while a client waits.
+market follow each other and how busy each one was. So a day of minutes takes half a millisecond, its sum a tenth of
+that, and a history of nine years can be summed while a client waits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate, compress, repeat
 from math import exp, pi, sin, sqrt
-from operator import add, floordiv, mul
+from operator import add, mul, sub
 from random import Random
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ LATE_MS = 48
 SECONDS_DENSITY = 0.4
 #: Least `Market.price`: below, a walk by ticks could come to nothing.
 FEWEST_TICKS = 100
-#: Intervals of a shape, shapes of a market, and how many times its usual volume a piece may have.
+#: Intervals of a shape, shapes of a market, and the most times its volume is traded.
 PIECE, SHAPES, BUSIEST = 60, 128, 16
 #: The slow curve of a price: period in days and swing in natural logarithm.
 _WAVES = ((1_461, 0.5), (365, 0.25), (97, 0.12), (17, 0.05))
@@ -61,12 +61,30 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         """Value of 1e-8 traded at one tick, in units of the value's last decimal."""
         return Fraction(*self.tick) * 10**self.places / 10**8
 
+    def trades(self, start: int, end: int) -> bool:
+        """Whether all of `[start, end)` is after the listing and outside halts."""
+        return self.listed <= start and all(end <= a or b <= start for a, b in self.halts)
+
 
 class World(msgspec.Struct, frozen=True):
     """All markets under one seed."""
 
     seed: int
     markets: dict[str, Market]
+
+
+class Row(NamedTuple):
+    """One candle."""
+
+    time: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    value: int
+    #: When the last trade was stored, in milliseconds since 1970.
+    stamp: int
 
 
 class Candles(NamedTuple):
@@ -79,7 +97,6 @@ class Candles(NamedTuple):
     close: Sequence[int]
     volume: Sequence[int]
     value: Sequence[int]
-    #: When the last trade was stored, in milliseconds since 1970.
     stamp: Sequence[int]
 
 
@@ -89,108 +106,168 @@ NONE = Candles((), (), (), (), (), (), (), ())
 @lru_cache(maxsize=24)
 def minutes(seed: int, market: Market, day: int) -> Candles:
     """The minutes of the UTC day that starts at `day`."""
-    return _candles(seed, market, range(day, day + DAY_S, MINUTE_S), market.density)
+    return _candles(seed, market, range(day, day + DAY_S, MINUTE_S))
 
 
 @lru_cache(maxsize=24)
 def seconds(seed: int, market: Market, hour: int) -> Candles:
     """The seconds of the hour that starts at `hour`; they are no parts of its minutes."""
-    return _candles(seed, market, range(hour, hour + HOUR_S), SECONDS_DENSITY * market.density)
+    return _candles(seed, market, range(hour, hour + HOUR_S))
+
+
+@lru_cache(maxsize=65_536)
+def day_row(seed: int, market: Market, day: int) -> Row | None:
+    """The sum of a day's minutes."""
+    if not market.trades(day, day + DAY_S):
+        candles = minutes(seed, market, day)
+        return merged(candles, day, 0, len(candles.time)) if candles.time else None
+    pieces = [piece for piece in _pieces(seed, market, range(day, day + DAY_S, MINUTE_S)) if piece.shape.time]
+    if not pieces:
+        return None
+    first, last = pieces[0], pieces[-1]
+    worth = sum(busy * (base * shape.total + shape.worth) for _, shape, base, busy in pieces)
+    return Row(
+        time=day,
+        open=first.base + first.shape.open[0],
+        high=max(base + shape.top for _, shape, base, _ in pieces),
+        low=min(base + shape.bottom for _, shape, base, _ in pieces),
+        close=last.base + last.shape.close[-1],
+        volume=sum(busy * shape.total for _, shape, _, busy in pieces),
+        value=values(market, [worth], [1])[0],
+        stamp=last.start * 1_000 + last.shape.stamp[-1],
+    )
+
+
+def merged(candles: Candles, start: int, i: int, j: int) -> Row:
+    """Rows `[i, j)` as the one candle that starts at `start`."""
+    return Row(
+        time=start,
+        open=candles.open[i],
+        high=max(candles.high[i:j]),
+        low=min(candles.low[i:j]),
+        close=candles.close[j - 1],
+        volume=sum(candles.volume[i:j]),
+        value=sum(candles.value[i:j]),
+        stamp=candles.stamp[j - 1],
+    )
 
 
 def values(market: Market, prices: Iterable[int], volumes: Iterable[int]) -> list[int]:
-    """What the volumes are worth at the prices, rounded up to the last decimal."""
+    """What the volumes are worth at the prices. Their sum is rounded up, and each is the growth of that sum."""
     factor, divisor = market.worth.as_integer_ratio()
-    products = map(mul, prices, volumes)
-    if factor > 1:
-        products = map(mul, products, repeat(factor))
-    if divisor > 1:
-        products = map(floordiv, map(add, products, repeat(divisor - 1)), repeat(divisor))
-    return list(products)
+    products = map(mul, prices, volumes if factor == 1 else map(mul, volumes, repeat(factor)))
+    if divisor == 1:
+        return list(products)
+    sums = [-(-total // divisor) for total in accumulate(products)]
+    return list(map(sub, sums, [0, *sums]))
 
 
-def _candles(seed: int, market: Market, times: range, density: float) -> Candles:
+def _candles(seed: int, market: Market, times: range) -> Candles:
     if times.stop <= market.listed or any(a <= times.start and times.stop <= b for a, b in market.halts):
         return NONE
-    rng = Random(f"{seed}/{market.name}/{times.step}/{times.start}")
-    whole = _laid(seed, market, times, rng)
-    traded = _traded(market, times, density, rng)
-    kept = whole if traded is None else [list(compress(column, traded)) for column in whole]
-    time, opens, highs, lows, closes, volumes, stamps = kept
-    return Candles(time, opens, highs, lows, closes, volumes, values(market, opens, volumes), stamps)
+    columns: list[list[int]] = [[] for _ in Row._fields]
+    time, opens, highs, lows, closes, volumes, _, stamps = columns
+    for start, shape, base, busy in _pieces(seed, market, times):
+        time.extend(map(add, repeat(start), shape.time))
+        opens.extend(map(add, repeat(base), shape.open))
+        highs.extend(map(add, repeat(base), shape.high))
+        lows.extend(map(add, repeat(base), shape.low))
+        closes.extend(map(add, repeat(base), shape.close))
+        volumes.extend(map(mul, repeat(busy), shape.volume))
+        stamps.extend(map(add, repeat(start * 1_000), shape.stamp))
+    columns[6] = values(market, opens, volumes)
+    if not market.trades(times.start, times.stop):
+        columns = _allowed(seed, market, times, columns)
+    return Candles(*columns)
 
 
-def _laid(seed: int, market: Market, times: range, rng: Random) -> list[list[int]]:
-    """Columns for every interval: shapes laid end to end, from where the slow curve is to where it goes."""
-    shapes, pieces = _shapes(seed, market, times.step), len(times) // PIECE
-    chosen = [shapes[b % SHAPES] for b in rng.randbytes(pieces)]
-    busy = [1 + b % BUSIEST for b in rng.randbytes(pieces)]
-    levels = list(accumulate((shape.end for shape in chosen), initial=_level(seed, market, times.start)))
-    missed = _level(seed, market, times.stop) - levels[-1]
-    columns: list[list[int]] = [list(times), [], [], [], [], [], []]
-    for piece, (shape, level, times_busy) in enumerate(zip(chosen, levels, busy, strict=False)):
-        base = level + missed * piece // pieces
-        for column, relative in zip(columns[1:5], shape[:4], strict=True):
-            column.extend(map(add, repeat(base), relative))
-        columns[5].extend(map(mul, repeat(times_busy), shape.volume))
-        start = times[piece * PIECE]
-        columns[6].extend(map(add, repeat(start * 1_000), shape.stamp))
+def _allowed(seed: int, market: Market, times: range, columns: list[list[int]]) -> list[list[int]]:
+    """Only what was traded after the listing and outside halts, and what was traded at the listing."""
+    kept = [market.trades(at, at + times.step) for at in columns[0]]
+    columns = [list(compress(column, kept)) for column in columns]
+    if times.start <= market.listed < times.stop and columns[0][:1] != [market.listed]:
+        price, lot = _level(seed, market, market.listed), market.lot * times.step // MINUTE_S
+        value = values(market, [price], [lot])[0]
+        first = Row(market.listed, price, price, price, price, lot, value, market.listed * 1_000)
+        columns = [[cell, *column] for cell, column in zip(first, columns, strict=True)]
     return columns
 
 
 class _Shape(NamedTuple):
-    """Sixty candles, their prices relative to the first one's open, their stamps to its start."""
+    """What is traded in 60 intervals: times and stamps from their start, prices from the first open."""
 
+    time: list[int]
     open: list[int]
     high: list[int]
     low: list[int]
     close: list[int]
     volume: list[int]
     stamp: list[int]
+    #: Where the price goes.
     end: int
+    top: int
+    bottom: int
+    #: Sums of volume, and of open × volume.
+    total: int
+    worth: int
+
+
+class _Piece(NamedTuple):
+    """A shape in its place."""
+
+    start: int
+    shape: _Shape
+    #: Added to prices.
+    base: int
+    #: Multiplies volumes.
+    busy: int
+
+
+def _pieces(seed: int, market: Market, times: range) -> list[_Piece]:
+    """Shapes laid end to end, from where the slow curve is to where it goes."""
+    rng = Random(f"{seed}/{market.name}/{times.step}/{times.start}")
+    shapes, starts = _shapes(seed, market, times.step), times[::PIECE]
+    chosen = [shapes[b % SHAPES] for b in rng.randbytes(len(starts))]
+    busy = [1 + b % BUSIEST for b in rng.randbytes(len(starts))]
+    levels = list(accumulate((shape.end for shape in chosen), initial=_level(seed, market, times.start)))
+    missed = _level(seed, market, times.stop) - levels.pop()
+    bases = [level + missed * i // len(starts) for i, level in enumerate(levels)]
+    return list(map(_Piece, starts, chosen, bases, busy))
 
 
 @lru_cache(maxsize=32)
 def _shapes(seed: int, market: Market, step: int) -> list[_Shape]:
+    """All shapes of a market; the density holds exactly over them."""
     rng = Random(f"{seed}/{market.name}/{step}/shapes")
-    return [_shape(rng, market, step) for _ in range(SHAPES)]
+    density = market.density * (SECONDS_DENSITY if step == 1 else 1)
+    slots = range(SHAPES * PIECE)
+    traded = set(rng.sample(slots, max(1, round(density * len(slots)))))
+    return [_shape(rng, market, step, [at for at in range(PIECE) if i + at in traded]) for i in slots[::PIECE]]
 
 
-def _shape(rng: Random, market: Market, step: int) -> _Shape:
+def _shape(rng: Random, market: Market, step: int, traded: list[int]) -> _Shape:
     pace, wick = 0.0006 * market.price * sqrt(step / MINUTE_S), 0.0005 * market.price
     path = [round(at) for at in accumulate((rng.gauss(0, pace) for _ in range(PIECE)), initial=0.0)]
-    opens, closes = path[:-1], path[1:]
-    tops, bottoms = map(max, opens, closes), map(min, opens, closes)
+    opens, closes = [path[at] for at in traded], [path[at + 1] for at in traded]
+    highs = [top + round(wick * rng.random() ** 4) for top in map(max, opens, closes)]
+    lows = [bottom - round(wick * rng.random() ** 4) for bottom in map(min, opens, closes)]
     usual = market.lot * step / MINUTE_S / BUSIEST
+    # One volume in a hundred is tiny.
+    volumes = [1 + (rng.random() > 0.01) * int(usual * exp(rng.gauss(0, 1.2))) for _ in traded]
     return _Shape(
+        time=[at * step for at in traded],
         open=opens,
-        high=[top + round(wick * rng.random() ** 4) for top in tops],
-        low=[bottom - round(wick * rng.random() ** 4) for bottom in bottoms],
+        high=highs,
+        low=lows,
         close=closes,
-        # One volume in a hundred is the least there is.
-        volume=[1 + (rng.random() > 0.01) * int(usual * exp(rng.gauss(0, 1.2))) for _ in range(PIECE)],
-        stamp=[i * step * 1_000 + rng.randint(0, step * 1_000 + LATE_MS) for i in range(PIECE)],
+        volume=volumes,
+        stamp=[at * step * 1_000 + rng.randint(0, step * 1_000 + LATE_MS) for at in traded],
         end=path[-1],
+        top=max(highs, default=0),
+        bottom=min(lows, default=0),
+        total=sum(volumes),
+        worth=sum(map(mul, opens, volumes)),
     )
-
-
-def _traded(market: Market, times: range, density: float, rng: Random) -> list[bool] | None:
-    """Which intervals have a trade; None means all."""
-    partly = [halt for halt in market.halts if halt[0] < times.stop and times.start < halt[1]]
-    if density >= 1 and market.listed <= times.start and not partly:
-        return None
-    chances = memoryview(rng.randbytes(2 * len(times))).cast("H")
-    traded = [chance < density * 65_536 for chance in chances]
-    for start, end in [(0, market.listed), *partly]:
-        for slot in range(_slot(times, start), _slot(times, end)):
-            traded[slot] = False
-    if times.start <= market.listed < times.stop:
-        traded[_slot(times, market.listed)] = True
-    return traded
-
-
-def _slot(times: range, at: int) -> int:
-    return max(0, min(len(times), -(-(at - times.start) // times.step)))
 
 
 @lru_cache(maxsize=4_096)
@@ -198,6 +275,5 @@ def _level(seed: int, market: Market, at: int) -> int:
     """The slow curve of the price at a moment, in ticks."""
     rng = Random(f"{seed}/{market.name}")
     days = at / DAY_S
-    return round(
-        market.price * exp(sum(swing * sin(2 * pi * (days / period + rng.random())) for period, swing in _WAVES))
-    )
+    swing = sum(size * sin(2 * pi * (days / period + rng.random())) for period, size in _WAVES)
+    return round(market.price * exp(swing))

@@ -1,0 +1,42 @@
+"""A simulated Upbit for the tests of one process, and a history that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gapless.sandbox.process import SandboxProcess
+
+from gapless.app import Gapless
+from gapless.sandbox.upbit.market import World
+from gapless.testing.history import open_history
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[SandboxProcess]:
+    """One simulator a session."""
+    with SandboxProcess(rate=0) as started:
+        yield started
+
+
+@pytest.fixture
+def upbit(provider: SandboxProcess) -> Iterator[SandboxProcess]:
+    """The simulator as new: no limit, no latency, no faults."""
+    calm = {"rate": 0, "latency_ms": 0, "down": False, "faults": [], "now": None, "freeze": False, "date_skew_ms": 0}
+    provider.control(**calm, reset_stats=True)
+    yield provider
+    provider.control(**calm)
+
+
+@pytest.fixture
+def world(provider: SandboxProcess) -> World:
+    """The truth that the simulator plays."""
+    return provider.world
+
+
+@pytest.fixture
+def history(tmp_path: Path, upbit: SandboxProcess) -> Iterator[Gapless]:
+    """An empty history on SQLite, as fast as it can."""
+    with open_history(tmp_path, upbit.url) as opened:
+        yield opened

@@ -1,0 +1,80 @@
+"""Read-through: database first, fetch only what is missing, one fetch for all who ask at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import polars as pl
+import pytest
+from gapless.sandbox.process import SandboxProcess
+
+from gapless.app import Gapless
+from gapless.core.errors import SourceError, UsageError
+from gapless.testing.history import MINUTES, environment, run
+
+
+def test_a_read_fetches_what_is_missing_and_then_asks_nobody(history: Gapless, upbit: SandboxProcess) -> None:
+    """The second read is a database read."""
+    first = history.read(MINUTES, "KRW-BTC", "2024-06-01", "2024-06-01")
+    sent = upbit.stats()["requests"]
+    second = history.read(MINUTES, "KRW-BTC", "2024-06-01", "2024-06-01")
+
+    assert first.height == 1440
+    assert first.equals(second)
+    assert sent == 8
+    assert upbit.stats()["requests"] == sent
+
+
+def test_without_filling_the_network_is_never_touched(history: Gapless, upbit: SandboxProcess) -> None:
+    """`fill=False` reads what is there, which may be nothing."""
+    frame = history.read(MINUTES, "KRW-BTC", "2024-06-01", "2024-06-01", fill=False)
+
+    assert frame.is_empty()
+    assert frame.schema["time"] == pl.Datetime("us", "UTC")
+    assert upbit.stats()["requests"] == 0
+
+
+def test_two_callers_of_the_same_gap_cause_one_fetch(history: Gapless, upbit: SandboxProcess) -> None:
+    """A dashboard with five panels must not fetch five times."""
+    upbit.control(latency_ms=50)
+    frames: list[pl.DataFrame] = []
+    threads = [
+        threading.Thread(target=lambda: frames.append(history.read(MINUTES, "KRW-BTC", "2024-06-01", "2024-06-01")))
+        for _ in range(4)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+
+    assert [frame.height for frame in frames] == [1440] * 4
+    assert upbit.stats()["requests"] == 8
+
+
+def test_a_read_that_cannot_be_filled_says_why(history: Gapless, upbit: SandboxProcess) -> None:
+    """Rows with a silent hole would be a lie."""
+    upbit.control(down=True)
+    with pytest.raises(SourceError, match="fill=False"):
+        history.read(MINUTES, "KRW-BTC", "2024-06-01", "2024-06-01")
+
+
+def test_as_of_is_refused_where_no_revisions_are_kept(history: Gapless) -> None:
+    """Silently answering with today's values would be look-ahead."""
+    with pytest.raises(UsageError, match="as_of"):
+        history.read(MINUTES, "KRW-BTC", "2024-06-01", as_of="2024-06-02")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_files_hold_what_was_read(tmp_path: Path, upbit: SandboxProcess, kind: str) -> None:
+    """CSV, JSON and Parquet, with exact numbers."""
+    env, target = environment(tmp_path, upbit.url), tmp_path / f"out.{kind}"
+    words = ("read", MINUTES, "KRW-BTC", "--from", "2024-06-01", "--to", "2024-06-01")
+    done = run(*words, "-o", str(target), env=env)
+    assert done.returncode == 0, done.stderr
+
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}[kind](target)
+
+    plain = run(*words, "--no-fill", "--format", "csv", env=env)
+    assert read.height == 1440
+    assert read["value"].to_list() == pl.read_csv(plain.stdout.encode())["value"].to_list()
