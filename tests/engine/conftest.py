@@ -9,6 +9,7 @@ import pytest
 from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
+from gapless.sandbox.upbit import listings
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import open_history
 
@@ -16,7 +17,7 @@ from gapless.testing.history import open_history
 @pytest.fixture(scope="session")
 def provider() -> Iterator[SandboxProcess]:
     """One simulator a session."""
-    with SandboxProcess(rate=0) as started:
+    with SandboxProcess("upbit", rate=0) as started:
         yield started
 
 
@@ -30,13 +31,19 @@ def upbit(provider: SandboxProcess) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def world(provider: SandboxProcess) -> World:
+def world() -> World:
     """The truth that the simulator plays."""
-    return provider.world
+    return listings.world()
 
 
 @pytest.fixture
-def history(tmp_path: Path, upbit: SandboxProcess) -> Iterator[Gapless]:
+def slots() -> int:
+    """Slots of the history; tests that count requests exactly take fewer, since every cut may cost a part of a page."""
+    return 4
+
+
+@pytest.fixture
+def history(tmp_path: Path, upbit: SandboxProcess, slots: int) -> Iterator[Gapless]:
     """An empty history on SQLite, as fast as it can."""
-    with open_history(tmp_path, upbit.url) as opened:
+    with open_history(tmp_path, upbit.url, slots=slots) as opened:
         yield opened

@@ -11,7 +11,7 @@ from gapless.core.job import JobState, Mode
 from gapless.core.period import parse
 from gapless.core.span import DAY, MINUTE, Span, instant
 from gapless.sandbox.upbit.market import World
-from gapless.store import series
+from gapless.store import pages, series
 from gapless.testing.history import MINUTES, assert_complete
 
 START = parse("2024-06-01", field="from").start
@@ -50,6 +50,7 @@ def test_the_same_again_asks_nobody_and_a_moved_window_asks_once(history: Gaples
     assert requests(upbit) == before + 1
 
 
+@pytest.mark.parametrize("slots", [2])
 def test_a_thin_market_is_complete_and_its_empty_minutes_are_never_asked_again(
     history: Gapless, upbit: SandboxProcess, world: World
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_thin_market_is_complete_and_its_empty_minutes_are_never_asked_again(
     assert requests(upbit) == before
 
 
+@pytest.mark.parametrize("slots", [2])
 def test_a_history_start_is_found_and_remembered(history: Gapless, upbit: SandboxProcess, world: World) -> None:
     """Nothing before the listing is asked twice."""
     listed = parse("2024-02-15T07:31:00Z", field="from").start
@@ -83,6 +85,7 @@ def test_a_history_start_is_found_and_remembered(history: Gapless, upbit: Sandbo
     assert requests(upbit) == before
 
 
+@pytest.mark.parametrize("slots", [1])
 def test_a_halt_of_three_days_costs_next_to_nothing(history: Gapless, upbit: SandboxProcess, world: World) -> None:
     """The source's count jumps over emptiness when it is asked backward."""
     halt = parse("2024-03-10", field="from").start
@@ -95,6 +98,7 @@ def test_a_halt_of_three_days_costs_next_to_nothing(history: Gapless, upbit: San
     assert requests(upbit) <= least + 2
 
 
+@pytest.mark.parametrize("slots", [1])
 def test_a_halt_met_forward_costs_at_most_four_requests_more(history: Gapless, upbit: SandboxProcess) -> None:
     """Forward windows double over emptiness."""
     halt = parse("2024-03-10", field="from").start
@@ -120,13 +124,12 @@ def test_scattered_gaps_share_requests(history: Gapless, upbit: SandboxProcess, 
 
 def punch(history: Gapless, minutes: list[int]) -> None:
     """Take single minutes out of the ledger."""
-    from gapless.store import coverage
-
     with history.store.read() as tx:
         series_id = series.find(tx, MINUTES, "KRW-BTC")
     assert series_id is not None
     for at in minutes:
-        history.store.write(lambda tx, at=at: coverage.withdraw(tx, series_id, Span(at, at + MINUTE)))
+        found = history.dataset(MINUTES)
+        history.store.write(lambda tx, at=at, found=found: pages.withdraw(tx, found, series_id, Span(at, at + MINUTE)))
 
 
 def test_head_tail_and_inner_gaps_are_extended_and_repaired(

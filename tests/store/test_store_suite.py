@@ -55,7 +55,8 @@ def engine_of(store: Store) -> Engine:
 def test_the_migrations_make_the_schema_of_the_code(store):
     """A column that only one of the two knows fails at a user's, who has the other."""
     with engine_of(store).connect() as connection:
-        options = {"compare_type": True, "compare_server_default": True}
+        # SQLite has no identity columns, which Alembic would report as defaults; the next test compares its defaults.
+        options = {"compare_type": True, "compare_server_default": store.database.name == "postgresql"}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
@@ -68,7 +69,10 @@ def test_the_migrations_make_the_checks_and_keys_of_the_code(store):
             name: (
                 {one["name"]: one["sqltext"] for one in seen.get_check_constraints(name, schema=schema)},
                 seen.get_pk_constraint(name, schema=schema)["constrained_columns"],
-                [column["name"] for column in seen.get_columns(name, schema=schema)],
+                [
+                    (column["name"], str(column["type"]), column["nullable"], column["default"])
+                    for column in seen.get_columns(name, schema=schema)
+                ],
             )
             for name in metadata.tables
         }

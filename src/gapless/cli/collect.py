@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,10 +34,11 @@ from gapless.cli.common import (
     table,
     when,
 )
-from gapless.core.errors import Exit, UsageError
+from gapless.core.errors import Exit, NotAllowed, UsageError
 from gapless.core.job import Direction, Job, JobState, Mode
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
+from gapless.engine.progress import Progress
 
 ModeOption = Annotated[Mode, typer.Option("--mode", help="What to ask for.")]
 DirectionOption = Annotated[Direction, typer.Option("--direction", help="From both ends, or one.")]
@@ -222,24 +224,29 @@ def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
 
 
 def foreground(app: Gapless, running: Running) -> JobState:
-    """Follow a job to its end with a bar; Ctrl-C pauses it and says how to resume."""
+    """Follow a job to its end with a bar; Ctrl-C pauses it and says how to resume, a second one leaves at once."""
     asked = threading.Event()
 
     def interrupt(*_: object) -> None:
+        # Only a flag: a handler that wrote to the database could meet its own half-done write.
         if asked.is_set():
             os._exit(int(Exit.INTERRUPTED))
         asked.set()
-        app.jobs.pause(running.id)
 
-    before = signal.signal(signal.SIGINT, interrupt)
-    terminated = signal.signal(signal.SIGTERM, interrupt)
+    def tick(made: Progress) -> None:
+        draw(made)
+        if asked.is_set() and not made.job.is_final and made.job.state != JobState.PAUSED:
+            with suppress(NotAllowed):
+                app.jobs.pause(running.id)
+
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         with bar(running.id, err) as draw:
-            state = running.wait(tick=draw)
+            state = running.wait(tick=tick)
             draw(running.progress())
     finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, terminated)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     job = running.job
     if state is JobState.PAUSED:
         err.print(

@@ -36,7 +36,7 @@ def run() -> int:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _say(f"The data of this demo is in {folder}; nothing else is touched.")
-    with SandboxProcess(markets=[_market(folder)], latency_ms=40) as sandbox:
+    with SandboxProcess("upbit", market=[_market(folder)], latency_ms=40) as sandbox:
         _say(f"A simulated Upbit answers at {sandbox.url}, 10 requests a second and no more.")
         settings = replace(
             load({}),

@@ -20,8 +20,8 @@ BATCH = 20_000
 #: Parts of a batch period that a reservation may reach ahead; live reaches further, so it goes first.
 LEAD_BACKFILL = 0.25
 LEAD_LIVE = 1.0
-#: A `tat` further ahead than this is the trace of a clock that jumped.
-HORIZON = 60 * SECOND
+#: A `tat` further ahead than this (or than four steps) is not believed.
+HORIZON = 10 * SECOND
 FREE, PROBE_NEXT, PROBE_OUT = 0, 1, 2
 #: How long the others wait for the one request that tries after a block.
 PROBE_PATIENCE = 5 * SECOND
@@ -127,7 +127,8 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
         return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
     step = budget.step
     reach = lead(step, live)
-    tat = min(budget.tat, now + HORIZON)
+    # Further ahead than anybody reserves: the trace of a clock that jumped.
+    tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
     if tat > now + reach:
         return budget, Later(tat - reach, "block" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE
@@ -196,7 +197,7 @@ class Backoff:
 
     def delay(self, attempt: int, chance: random.Random) -> float:
         """Seconds before attempt `attempt` (1 is the first retry): 1, 2, 4 … each ±10 %."""
-        return float(min(self.most, self.first * 2 ** (attempt - 1)) * chance.uniform(0.9, 1.1))
+        return float(min(self.most, self.first * 2 ** min(attempt - 1, 32)) * chance.uniform(0.9, 1.1))
 
     def is_spent(self, attempt: int) -> bool:
         """Whether `attempt` failures are all that is allowed."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gapless.core.span import Instant, Span
+from gapless.core.span import Instant, Span, span
 
 #: A record as the store writes it: time, further key columns, then the dataset's columns in their order.
 Row = tuple[Any, ...]
@@ -46,15 +46,8 @@ class Page:
 
     def before(self, frontier: Instant) -> Page:
         """The same page cut at the frontier: what may still change is neither stored nor covered."""
+        fact = None if self.nothing_before is None else min(self.nothing_before, frontier)
         if self.proven is None or self.proven.end <= frontier:
-            return self
+            return self if fact == self.nothing_before else replace(self, nothing_before=fact)
         kept = [row for row in self.rows if row[0] < frontier]
-        proven = Span(self.proven.start, frontier) if self.proven.start < frontier else None
-        fact = self.nothing_before if self.nothing_before is None else min(self.nothing_before, frontier)
-        return Page(
-            rows=kept,
-            proven=proven,
-            nothing_before=fact,
-            source_time=self.source_time,
-            remaining=self.remaining,
-        )
+        return replace(self, rows=kept, proven=span(self.proven.start, frontier), nothing_before=fact)

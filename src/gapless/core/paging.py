@@ -9,6 +9,9 @@ from gapless.core.page import Shape
 from gapless.core.plan import THIN
 from gapless.core.span import Instant, Span
 
+#: How full a forward page of a thin series is meant to be: 1.8 standard deviations below the limit.
+FILLED = 0.88
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -18,6 +21,8 @@ class Window:
     forward: int
     #: Cells at most per request: halved to isolate a record that spoils its page.
     limit: int
+    #: Rows per cell as seen by this slot, smoothed; None before its first forward page.
+    density: float | None = None
     #: End of the hole that a long forward page left behind it, asked next.
     hole: Instant | None = None
 
@@ -73,19 +78,30 @@ def open_part(spans: list[Span], barriers: list[Span], is_backward: bool) -> lis
 def widen(window: Window, grid: Grid, shape: Shape, asked: Span, limit: int, times: list[Instant]) -> Window:
     """The window after a good reply with records at `times` (ascending).
 
-    A page that does not touch the cursor leaves a hole; otherwise the next forward window holds about as many cells
-    as a full page of the density just seen, at most twice what it was: it doubles over emptiness.
+    A page that does not touch the cursor leaves a hole, asked next. Otherwise the next forward window holds somewhat
+    fewer cells than a full page of the density seen (an overflow costs a request of its own); it doubles after a short
+    reply and quadruples over emptiness: one that turns out too long loses nothing, one too short a request.
     """
     limit_next = min(shape.rows, window.limit * 2)
-    left_hole = len(times) >= limit and bool(times) and times[0] > asked.start
+    hole = times[0] if len(times) >= limit and times and times[0] > asked.start else None
     if window.hole is not None:
-        return replace(window, limit=limit_next, hole=times[0] if left_hole else None)
-    seen = Span(times[0], asked.end) if left_hole else asked
-    found = sum(1 for at in times if at in seen)
-    density = found / max(1, grid.count(seen.start, seen.end))
-    sized = shape.rows if density >= THIN else int(0.9 * shape.rows / max(density, 1e-6))
-    ahead = max(shape.rows, min(sized, 2 * window.forward))
-    return Window(forward=ahead, limit=limit_next, hole=times[0] if left_hole else None)
+        return replace(window, limit=limit_next, hole=hole)
+    found = sum(1 for at in times if at in asked)
+    if not found:
+        return replace(window, limit=limit_next, forward=4 * window.forward)
+    # The whole page tells the density, the rows before the window too.
+    density = _smoothed(window.density, min(1.0, len(times) / max(1, grid.count(times[0], asked.end))))
+    sized = shape.rows if density >= THIN else int(FILLED * shape.rows / density)
+    is_short = 2 * found < min(limit, grid.count(asked.start, asked.end)) and hole is None
+    ahead = max(shape.rows, sized, 2 * window.forward if is_short else 0)
+    return Window(forward=ahead, limit=limit_next, hole=hole, density=density)
+
+
+def _smoothed(before: float | None, now: float) -> float:
+    """Follow a density slowly while it only flickers, at once when it has changed."""
+    if before is None or not 0.5 * before <= now <= 1.5 * before:
+        return now
+    return 0.75 * before + 0.25 * now
 
 
 def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:

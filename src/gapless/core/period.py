@@ -27,15 +27,15 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
         if bare:
             return _period(*bare.groups(), zone=ZoneInfo(zone))
         at = datetime.fromisoformat(text)
-    except ValueError:
+        start = instant(at.astimezone(UTC)) if at.tzinfo else None
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{field}: {text!r} is not a time",
             field=field,
             hint="write 2024-01-31, 2024-01 or 2024-01-31T09:00:00Z",
         ) from None
-    if at.tzinfo is None:
+    if start is None:
         raise UsageError(f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z")
-    start = instant(at.astimezone(UTC))
     return Span(start, start + 1)
 
 

@@ -22,7 +22,7 @@ from gapless.core.segment import Lease
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
-from gapless.store import budgets, jobs, segments
+from gapless.store import budgets, coverage, jobs, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -184,7 +184,9 @@ class Embedded:
         spans = collect.remaining(tx, victim, self._clock.now())
         density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series)
         at = steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
-        return None if at is None else (at, limit.key)
+        if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
+            return None
+        return at, limit.key
 
     def _fail(self, error: GaplessError) -> None:
         """The database is in trouble: say it once, and try again until somebody stops us."""
@@ -256,6 +258,14 @@ class Embedded:
             self.ring()
         if reconcile:
             self.reconcile()
+
+
+def _existed(tx: Tx, series_id: int, at: int) -> bool:
+    """Whether the series is known to reach back to `at`: else a thief would only ask for what precedes its history."""
+    if series.since(tx, series_id)[0] is not None:
+        return True
+    covered = coverage.spans(tx, series_id)
+    return bool(covered) and covered[0].start < at
 
 
 def _has_live(counted: Mapping[str, int]) -> bool:

@@ -14,7 +14,7 @@ from gapless.core.job import Job, JobState
 from gapless.core.span import DAWN, DOOM, Instant, Span, intersect, iso, subtract, union
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.jobs import Jobs
-from gapless.store import coverage, jobs, quarantine, rows, series
+from gapless.store import coverage, jobs, pages, quarantine, rows, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.sql import Statement
@@ -159,9 +159,8 @@ def _tallies(tx: Tx, dataset: Dataset, series_id: int) -> tuple[dict[int, int], 
 
 def _withdraw(store: Store, dataset: Dataset, series_id: int, buckets: list[int]) -> None:
     def write(tx: Tx) -> None:
-        series.lock(tx, series_id)
         for bucket in buckets:
-            coverage.withdraw(tx, series_id, dataset.tally_of(bucket))
+            pages.withdraw(tx, dataset, series_id, dataset.tally_of(bucket))
             tx.run(_DROP_TALLY, series=series_id, bucket=bucket)
 
     store.write(write)

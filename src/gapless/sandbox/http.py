@@ -18,7 +18,8 @@ HEAD_BYTES = 65_536
 BODY_BYTES = 1_048_576
 #: A slow body comes in this many pieces.
 PIECES = 20
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+#: Reason phrases by status.
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 Manner = Literal["whole", "truncate", "reset", "slow"]
 
@@ -50,7 +51,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     def encoded_head(self) -> bytes:
         """Status line and headers, with the length of the body."""
-        lines = [f"HTTP/1.1 {self.status} {_PHRASES.get(self.status, 'Unknown')}\r\n"]
+        lines = [f"HTTP/1.1 {self.status} {PHRASES.get(self.status, 'Unknown')}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in self.headers.items()]
         lines.append(f"content-length: {len(self.body)}\r\n\r\n")
         return "".join(lines).encode("latin-1")

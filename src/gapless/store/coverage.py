@@ -73,19 +73,19 @@ def near(
     return found, found[0].start if backward else found[-1].end
 
 
-def extend(tx: Tx, series: int, proven: Span, *, job: int | None = None) -> list[Span]:
-    """Add a proven span, merging with its neighbours; returns the part that was covered before."""
+def extend(tx: Tx, series: int, proven: Span, *, job: int | None = None) -> Span:
+    """Add a proven span, merging with its neighbours; returns the covered span that now holds it."""
     ledger = _ledger(job)
     key = ledger.key(series, job)
     touching = [Span(*row) for row in tx.rows(ledger.touching, **key, lo=proven.start, hi=proven.end)]
     if len(touching) == 1 and touching[0].start <= proven.start and proven.end <= touching[0].end:
-        return [proven]
+        return touching[0]
     start, end = proven.start, proven.end
     if touching:
         start, end = min(start, touching[0].start), max(end, touching[-1].end)
         tx.run(ledger.delete, **key, first=touching[0].start, last=touching[-1].start)
     tx.run(ledger.insert, **key, start=start, end=end)
-    return [part for one in touching if (part := one.clip(proven))]
+    return Span(start, end)
 
 
 def withdraw(tx: Tx, series: int, lost: Span) -> None:

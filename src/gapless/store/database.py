@@ -99,15 +99,41 @@ class Database(ABC):
             yield outer
             return
         with self.explained():
-            cursor = self._mine().cursor()
-            cursor.execute(self.begin_view)
+            cursor = self._view()
             self._local.view = Tx(self.name, cursor)
             try:
                 yield self._local.view
             finally:
                 self._local.view = None
-                cursor.execute("ROLLBACK")
-                cursor.close()
+                if not self.is_broken(cursor.connection):
+                    cursor.execute("ROLLBACK")
+                    cursor.close()
+
+    def _view(self) -> Any:
+        """A cursor in a new view; a connection that was cut since its last use is replaced once."""
+        for _ in range(2):
+            connection = self._mine()
+            cursor = connection.cursor()
+            try:
+                cursor.execute(self.begin_view)
+            except Exception:
+                if not self.is_broken(connection):
+                    raise
+                self.drop(connection)
+            else:
+                return cursor
+        raise StoreError(f"{self.address} does not keep a connection open", hint="check the server")
+
+    def is_broken(self, connection: Any) -> bool:  # noqa: ARG002  SQLite's never are
+        """Whether the server has cut a connection."""
+        return False
+
+    def drop(self, connection: Any) -> None:
+        """Forget a broken connection; the next use opens a new one."""
+        with self._opening:
+            if connection in self._opened:
+                self._opened.remove(connection)
+        self._local.connection = None
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -115,7 +141,8 @@ class Database(ABC):
         try:
             yield
         except Exception as error:
-            meant = self.explain(error)
+            # SQLAlchemy, which runs the migrations, wraps the driver's error.
+            meant = self.explain(getattr(error, "orig", None) or error)
             if meant is None:
                 raise
             raise meant from error

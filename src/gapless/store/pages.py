@@ -74,6 +74,17 @@ def commit(
     return stored
 
 
+def withdraw(tx: Tx, dataset: Dataset, series_id: int, lost: Span) -> None:
+    """Take a span back, with what was counted for it: it is missing again, its rows are vouched for by nobody."""
+    series.lock(tx, series_id)
+    for one in coverage.spans(tx, series_id, lost):
+        part = one.clip(lost)
+        counted = rows.tally(tx, dataset, series_id, part) if part else {}
+        for bucket, number in counted.items():
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=-number)
+    coverage.withdraw(tx, series_id, lost)
+
+
 def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
     """Rows, coverage and tallies; a page that proves nothing stores nothing."""
     if page.proven is None:
@@ -94,8 +105,8 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
         if more:
             tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
     if overlap != [page.proven]:
-        coverage.extend(tx, series_id, page.proven)
-        quarantine.covered(tx, series_id, page.proven)
+        # The merged span: what was given up as a whole may be proven page by page.
+        quarantine.covered(tx, series_id, coverage.extend(tx, series_id, page.proven))
     return stored
 
 
@@ -119,9 +130,10 @@ def _add(total: dict[int, int], more: dict[int, int]) -> None:
 
 def _answered(page: Page, bounds: Span) -> Span | None:
     """What the reply settled for its segment: the proven span, and all below a "nothing before"."""
-    if page.nothing_before is not None:
-        return span(bounds.start, min(page.nothing_before, bounds.end))
-    return page.proven
+    if page.nothing_before is None:
+        return page.proven
+    end = page.nothing_before if page.proven is None else max(page.nothing_before, page.proven.end)
+    return span(bounds.start, min(end, bounds.end))
 
 
 def moved(bounds: Span, cursor: Instant, answered: Span | None, direction: str) -> Instant:

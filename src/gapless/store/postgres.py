@@ -56,17 +56,13 @@ class Postgres(Database):
                     raise StoreError("the database is too busy", hint="run the command again") from error
             except psycopg.Error as error:
                 if connection.closed:
-                    self._drop(connection)
+                    self.drop(connection)
                 meant = self.explain(error)
                 raise meant or error from error
         raise AssertionError("unreachable")
 
-    def _drop(self, connection: Any) -> None:
-        """Forget a broken connection; the next use opens a new one."""
-        with self._opening:
-            if connection in self._opened:
-                self._opened.remove(connection)
-        self._local.connection = None
+    def is_broken(self, connection: Any) -> bool:
+        return bool(connection.closed)
 
     def explain(self, error: BaseException) -> StoreError | None:
         if isinstance(error, StoreError):

@@ -23,11 +23,14 @@ from sqlalchemy import (
 from gapless.core.job import Direction, JobState
 from gapless.core.plan import SegmentPlan
 from gapless.core.segment import LIVE, Lease, Segment, SegmentState
-from gapless.core.span import Instant, Span
+from gapless.core.span import DAY, Instant, Span
+from gapless.store import series as store_series
 from gapless.store.database import Tx
 from gapless.store.schema import budget, job, segment, series
 from gapless.store.sql import Statement, among
 
+#: How often a claim looks again when another slot was faster.
+CLAIM_TRIES = 3
 _b = bindparam
 _WAITING, _RUNNING = SegmentState.WAITING.value, SegmentState.RUNNING.value
 _ACTIVE = [JobState.PENDING.value, JobState.RUNNING.value]
@@ -78,8 +81,8 @@ _overlapped = and_(
 _blocked = and_(budget.c.blocked_until.is_not(None), budget.c.blocked_until > _b("now"))
 _spent = and_(
     budget.c.daily.is_not(None),
-    budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily / 50),
-    budget.c.day == (_b("now") + budget.c.reset_offset) / literal(86_400_000_000),
+    budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily // 50),
+    budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
 )
 _claimable = and_(
     segment.c.state == _WAITING,
@@ -95,7 +98,7 @@ _QUEUED = segment.join(job, job.c.id == segment.c.job).outerjoin(budget, budget.
 def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
     """The next claimable segment of a queue: to look at, and to take under its row lock."""
     chosen = (
-        select(segment.c.id, segment.c.job, segment.c.turn, job.c.priority)
+        select(segment.c.id, segment.c.job, segment.c.turn, job.c.priority, segment.c.series)
         .select_from(_QUEUED)
         .where(segment.c.queue == _b("queue"), _claimable, *narrowed)
         .order_by(segment.c.turn, segment.c.job, segment.c.id)
@@ -109,7 +112,7 @@ _PEEK, _NEXT = _next()
 _PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"))
 _CLAIM = Statement(
     update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.state == _WAITING)
+    .where(segment.c.id == _b("its_id"), segment.c.state == _WAITING, ~exists(select(_other.c.id).where(_overlapped)))
     .values(state=_RUNNING, epoch=segment.c.epoch + 1, worker=_b("its_worker"), claimed_at=_b("now"))
 )
 _START_JOB = Statement(
@@ -352,17 +355,20 @@ def add(
 def claim(tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = None) -> Lease | None:
     """Give the next claimable segment of a queue (of job `only`) to a worker, in the strict order of claiming."""
     narrowed = {} if only is None else {"job": only}
-    found = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
-    if found is None:
-        return None
-    segment_id, job_id = found[:2]
-    if tx.run(_CLAIM, its_id=segment_id, its_worker=worker, now=now) == 0:
-        return None
-    tx.run(_START_JOB, its_id=job_id, now=now)
-    row = tx.one(_GET, its_id=segment_id)
-    assert row is not None
-    claimed = _segment(row)
-    return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
+    for _ in range(CLAIM_TRIES):
+        found = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
+        if found is None:
+            return None
+        segment_id, job_id, series_id = found[0], found[1], found[4]
+        # Under the lock of the series: two slots that claim at the same moment must see each other.
+        store_series.lock(tx, series_id)
+        if tx.run(_CLAIM, its_id=segment_id, its_worker=worker, now=now) == 1:
+            tx.run(_START_JOB, its_id=job_id, now=now)
+            row = tx.one(_GET, its_id=segment_id)
+            assert row is not None
+            claimed = _segment(row)
+            return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
+    return None
 
 
 def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[int, int] | None:

@@ -149,15 +149,19 @@ def price(market: Market, ticks: int) -> float:
 
 def _shown(market: Market, columns: Candles, start: int, end: int) -> list[Candle]:
     span = slice(bisect_left(columns.time, start), bisect_left(columns.time, end))
+    rows = map(Row._make, zip(*(column[span] for column in columns), strict=True))
     unit_of_value = 10**market.places
     return [
         Candle(
-            time * SECOND,
-            *(price(market, ticks) for ticks in prices),
-            value=value / unit_of_value,
-            volume=volume / 10**8,
+            time_us=row.time * SECOND,
+            open=price(market, row.open),
+            high=price(market, row.high),
+            low=price(market, row.low),
+            close=price(market, row.close),
+            value=row.value / unit_of_value,
+            volume=row.volume / 10**8,
         )
-        for time, *prices, volume, value, _ in zip(*(column[span] for column in columns), strict=True)
+        for row in rows
     ]
 
 

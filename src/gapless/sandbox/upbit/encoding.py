@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import msgspec
 
-from gapless.sandbox.upbit.candles import Unit, price
+from gapless.sandbox.clock import SECOND
+from gapless.sandbox.upbit.candles import UNITS, Unit, price, unfinished
 from gapless.sandbox.upbit.market import DAY_S, HOUR_S, MINUTE_S, Candles, Market, World, day_row
 
 KST_S = 9 * HOUR_S
@@ -47,6 +48,33 @@ def _tails(world: World, market: Market, unit: Unit, columns: Candles) -> list[s
     if not unit.step:
         return [f',"first_day_of_period":"{moment(time)[:10]}"' for time in columns.time]
     return [f',"unit":{unit.step // MINUTE_S}' if unit.step > 1 else ""] * len(columns.time)
+
+
+def with_won(world: World, market: Market, rows: list[tuple[int, bytes]], now_us: int) -> list[tuple[int, bytes]]:
+    """Day rows with their price in won as well; markets in won stay as they are."""
+    quote = market.name.partition("-")[0]
+    if quote == "KRW":
+        return rows
+    won = world.markets.get(f"KRW-{quote}")
+    closes = [(_close(world, won, at, now_us) if won else None) for at, _ in rows]
+    return [
+        (at, b'%b,"converted_trade_price":%b}' % (row[:-1], _product(row, close)))
+        for (at, row), close in zip(rows, closes, strict=True)
+    ]
+
+
+def _close(world: World, won: Market, day: int, now_us: int) -> float | None:
+    if day + DAY_S <= now_us // SECOND:
+        row = day_row(world.seed, won, day)
+        return price(won, row.close) if row else None
+    today = unfinished(world, won, UNITS["1d"], now_us)
+    return price(won, today.close[0]) if today.time else None
+
+
+def _product(row: bytes, close: float | None) -> bytes:
+    if close is None:
+        return b"null"
+    return repr(round(msgspec.json.decode(row)["trade_price"] * close, 8)).encode()
 
 
 def moment(at: int) -> str:

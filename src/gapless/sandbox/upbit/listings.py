@@ -147,3 +147,25 @@ def _check(market: Market) -> None:
         raise ValueError("listed is the start of a minute")
     if market.price < FEWEST_TICKS:
         raise ValueError(f"price is at least {FEWEST_TICKS} ticks")
+
+
+_CAUTIONS = (
+    "PRICE_FLUCTUATIONS",
+    "TRADING_VOLUME_SOARING",
+    "DEPOSIT_AMOUNT_SOARING",
+    "GLOBAL_PRICE_DIFFERENCES",
+    "CONCENTRATION_OF_SMALL_ACCOUNTS",
+)
+_QUIET = {"market_event": {"warning": False, "caution": dict.fromkeys(_CAUTIONS, False)}}
+
+
+def catalogue(its: World, now: int, *, details: bool) -> bytes:
+    """The body of market/all at the second `now`; listing dates are not told."""
+    return msgspec.json.encode(
+        [
+            {"market": market.name, "korean_name": market.korean, "english_name": market.english}
+            | (_QUIET if details else {})
+            for market in its.markets.values()
+            if market.listed <= now
+        ]
+    )

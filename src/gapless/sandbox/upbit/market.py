@@ -59,7 +59,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def worth(self) -> Fraction:
         """Value of 1e-8 traded at one tick, in units of the value's last decimal."""
-        return Fraction(*self.tick) * 10**self.places / 10**8
+        return Fraction(self.tick[0] * 10**self.places, self.tick[1] * 10**8)
 
     def trades(self, start: int, end: int) -> bool:
         """Whether all of `[start, end)` is after the listing and outside halts."""
@@ -103,13 +103,13 @@ class Candles(NamedTuple):
 NONE = Candles((), (), (), (), (), (), (), ())
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=12)
 def minutes(seed: int, market: Market, day: int) -> Candles:
     """The minutes of the UTC day that starts at `day`."""
     return _candles(seed, market, range(day, day + DAY_S, MINUTE_S))
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=12)
 def seconds(seed: int, market: Market, hour: int) -> Candles:
     """The seconds of the hour that starts at `hour`; they are no parts of its minutes."""
     return _candles(seed, market, range(hour, hour + HOUR_S))
