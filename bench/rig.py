@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import gapless
+from gapless.app import Gapless
 from gapless.core.job import Direction, Kind, Priority, Queue, Wish
 from gapless.core.page import Page, Row
 from gapless.core.plan import SegmentPlan
 from gapless.core.segment import Lease, Side
 from gapless.core.span import DAY, DOOM, MINUTE, Instant, Span, instant
+from gapless.settings import Settings
 from gapless.sources import SOURCES
 from gapless.store import jobs, segments, series
 from gapless.store.database import Tx
@@ -42,6 +45,14 @@ def store_at(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def history_at(url: str, provider: str, *, rate: float | None = None, slots: int = 4) -> Iterator[Gapless]:
+    """The library's face on a database and a simulated provider."""
+    settings = Settings(database_url=url, base_urls={"upbit": provider}, rates={"upbit": rate}, slots=slots)
+    with gapless.open(settings=settings) as history:
+        yield history
 
 
 def minutes_before(end: Instant, number: int) -> Span:

@@ -88,9 +88,7 @@ def test_weeks_start_on_monday(when):
     assert (monday.hour, monday.minute) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("year", "days"), [(1900, 28), (2000, 29), (2023, 28), (2024, 29), (2026, 28), (2100, 28)]
-)
+@pytest.mark.parametrize(("year", "days"), [(1900, 28), (2000, 29), (2023, 28), (2024, 29), (2026, 28), (2100, 28)])
 def test_february_is_as_long_as_the_calendar_says(year, days):
     """1900 and 2100 are no leap years, 2000 is one."""
     months = Months(1)

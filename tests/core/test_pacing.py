@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -72,7 +73,7 @@ def test_departures_keep_their_distance(rate, asked):
     """Whoever asks whenever: two requests never leave closer than the budget's step."""
     budget = Budget(key="b", rate=rate)
     left = departures(budget, asked)
-    assert all(after - before >= budget.step for before, after in zip(left, left[1:], strict=False))
+    assert all(after - before >= budget.step for before, after in pairwise(left))
 
 
 @given(questions, st.integers(0, SECOND))

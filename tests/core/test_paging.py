@@ -195,15 +195,15 @@ def test_a_wide_window_that_met_density_closes_its_hole_first():
     assert (asked, limit) == (minutes(0, 800), 200)
 
 
-def test_a_window_doubles_over_emptiness_and_comes_back():
-    """Twice as far after each empty page; back to a page's width where there is trade again."""
+def test_a_window_grows_over_emptiness_and_comes_back():
+    """Four times as far after each empty page; back to a page's width where there is trade again."""
     window = fresh(UPBIT)
-    for width in (200, 400, 800):
+    for width in (200, 800, 3200):
         asked, limit = next_ask(GRID, [minutes(0, 10_000)], window, is_backward=False)
         assert cells(GRID, [asked]) == width
         window = widen(window, GRID, UPBIT, asked, limit, [-MINUTE])
-    asked = minutes(0, 1600)
-    window = widen(window, GRID, UPBIT, asked, 200, [at * MINUTE for at in range(1600)])
+    asked = minutes(0, 12_800)
+    window = widen(window, GRID, UPBIT, asked, 200, [at * MINUTE for at in range(12_800)])
     assert window.forward == 200
 
 

@@ -168,9 +168,7 @@ def test_what_one_request_answers_is_not_cut():
     assert split(MINUTES, [], PAGES_OF_200, None, Direction.BOTH) == []
 
 
-@pytest.mark.parametrize(
-    ("direction", "side"), [(Direction.FORWARD, Side.HISTORY), (Direction.BACKWARD, Side.RECENT)]
-)
+@pytest.mark.parametrize(("direction", "side"), [(Direction.FORWARD, Side.HISTORY), (Direction.BACKWARD, Side.RECENT)])
 def test_an_owner_who_names_a_direction_gets_one_segment(direction, side):
     """A direction is a wish, never a hint."""
     (only,) = split(MINUTES, [Span(0, 9000 * MINUTE)], PAGES_OF_200, 0.1, direction)

@@ -117,5 +117,8 @@ def test_a_time_is_written_with_a_z_and_without_needless_zeros():
 def test_a_span_tells_its_ends_as_aware_datetimes():
     """People and frames get datetimes; a naive one there would be read in somebody's local zone."""
     one = Span(0, 90 * SECOND)
-    assert (one.start_time, one.end_time) == (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 1, 30, tzinfo=UTC))
+    assert (one.start_time, one.end_time) == (
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(1970, 1, 1, 0, 1, 30, tzinfo=UTC),
+    )
     assert one.length == timedelta(seconds=90)

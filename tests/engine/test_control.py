@@ -164,7 +164,7 @@ def test_a_rate_of_its_own_slows_a_running_job_down(history: Gapless, upbit: San
     history.jobs.set_rate(running.id, 2)
 
     until(lambda: history.jobs.get(running.id).rate == 2)
-    until(lambda: segment_rates(history, running.id) <= {2.0})
+    until(lambda: segment_rates(history, running.id) == {2.0})
     sent = upbit.stats()["requests"]
     began = time.monotonic()
     until(lambda: upbit.stats()["requests"] >= sent + 3)

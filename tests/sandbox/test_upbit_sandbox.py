@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,12 +39,10 @@ def connect(upbit: SandboxProcess) -> HTTPConnection:
 
 
 def reply(upbit: SandboxProcess, target: str, **headers: str) -> tuple[HTTPResponse, bytes]:
-    connection = connect(upbit)
-    connection.request("GET", target, headers=headers)
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response, body
+    with closing(connect(upbit)) as connection:
+        connection.request("GET", target, headers=headers)
+        response = connection.getresponse()
+        return response, response.read()
 
 
 def rows(upbit: SandboxProcess, path: str = MINUTES, **parameters: Any) -> list[dict[str, Any]]:
@@ -290,17 +289,14 @@ def test_a_revised_candle_differs_each_time_until_it_is_closed(upbit: SandboxPro
 
 
 def test_a_sandbox_that_is_down_cuts_connections_but_can_be_told_to_come_back(upbit: SandboxProcess) -> None:
-    waiting = connect(upbit)
-    waiting.request("GET", "/v1/market/all")
-    waiting.getresponse().read()
-    upbit.control(down=True)
-    with pytest.raises((ConnectionError, HTTPException)):
-        rows(upbit)
-    assert waiting.sock is not None
-    with pytest.raises((ConnectionError, RemoteDisconnected)):
-        # The connection that was open is cut too; a second request on it finds nobody.
+    with closing(connect(upbit)) as waiting:
         waiting.request("GET", "/v1/market/all")
-        waiting.getresponse()
+        waiting.getresponse().read()
+        upbit.control(down=True)
+        with pytest.raises((ConnectionError, HTTPException)):
+            rows(upbit)
+        with pytest.raises(ConnectionResetError):
+            waiting.sock.recv(1)
     assert upbit.stats()["by_status"]["0"] == 1
     upbit.control(down=False)
     assert rows(upbit)

@@ -288,7 +288,16 @@ def test_an_empty_reply_before_the_retention_proves_nothing(upbit, script):
 
 @pytest.mark.parametrize(
     "text",
-    ["92081396132.22375", "107184005903.68721", "804.24034244", "1e-08", "0.00000001", "12505.93101659", "113750000", "0"],
+    [
+        "92081396132.22375",
+        "107184005903.68721",
+        "804.24034244",
+        "1e-08",
+        "0.00000001",
+        "12505.93101659",
+        "113750000",
+        "0",
+    ],
 )
 def test_a_number_is_stored_as_it_was_written(upbit, script, text):
     """Float64 with the shortest text equals the source's text; anything else fails the page."""

@@ -209,9 +209,7 @@ def test_two_slots_that_claim_at_the_same_moment_do_not_overlap(postgresql_store
 
 def wait_until_done_or_blocked(work, url: str) -> None:
     """Until a transaction has ended or waits for somebody's lock: the two ways in which a claim may meet another."""
-    waits = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(url, autocommit=True) as admin:
         while not work.done() and not admin.execute(waits).fetchone()[0]:
             pass

@@ -20,6 +20,8 @@ from gapless.store.store import Store
 
 #: Part of a period over which the series' requests are spread.
 SPREAD = 0.5
+#: Seconds between two looks at how the series fare.
+LOOK = 1.0
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class Follower:
         following = dataset.grid.add(dataset.frontier(now - MARGIN), 1)
         wait = (following - now) / SECOND + settle + 0.005
         pieces = max(1, min(20, self.job.series_count))
-        return min(max(0.01, wait), 60.0, max(0.2, SPREAD * dataset.period.total_seconds() / pieces))
+        return min(max(0.01, wait), LOOK, max(0.2, SPREAD * dataset.period.total_seconds() / pieces))
 
     def _report(self) -> None:
         """Say once that a series has trouble and once that it is over, and once a period that all are complete."""

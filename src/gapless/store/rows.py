@@ -39,12 +39,14 @@ _POSTGRES = {
     Type.DATE: "date",
     Type.TIME: "timestamptz",
 }
+#: Decimals of an exact amount in a frame.
+_DECIMALS = 6
 _POLARS: dict[Type, Any] = {
     Type.FLOAT: pl.Float64,
     Type.INT: pl.Int64,
     Type.TEXT: pl.String,
     Type.BOOL: pl.Boolean,
-    Type.DECIMAL: pl.Decimal(38, 6),
+    Type.DECIMAL: pl.Decimal(38, _DECIMALS),
     Type.DATE: pl.Date,
     Type.TIME: pl.Datetime("us", "UTC"),
 }
@@ -191,12 +193,24 @@ def newest(tx: Tx, dataset: Dataset, series: int, limit: int) -> tuple[int, Inst
     return (int(found), int(first), int(last)) if found else None
 
 
+def _selected(tx: Tx, name: str, kind: Type) -> str:
+    """A column such that both databases give the same Python value for the same record."""
+    quoted = f'"{name}"'
+    if kind is Type.TIME:
+        return _micros(tx, quoted)
+    if tx.name == "sqlite":
+        return quoted
+    if kind is Type.FLOAT:
+        # SQLite keeps whole numbers as integers and drops the sign of -0.0.
+        return f"{quoted} + 0::float8"
+    return {Type.DECIMAL: f"{quoted}::text", Type.DATE: f"{quoted}::text", Type.BOOL: f"{quoted}::int"}.get(
+        kind, quoted
+    )
+
+
 def _select(tx: Tx, dataset: Dataset, series: int, within: Span, columns: Sequence[str]) -> None:
     types = dict(zip(names(dataset), _types(dataset), strict=True))
-    taken = [
-        f'{_micros(tx, chr(34) + name + chr(34))} AS "{name}"' if types[name] is Type.TIME else f'"{name}"'
-        for name in columns
-    ]
+    taken = [f'{_selected(tx, name, types[name])} AS "{name}"' for name in columns]
     mark = "?" if tx.name == "sqlite" else "%s"
     order = ", ".join(f'{dataset.table}."{name}"' for name in ["time", *dataset.key])
     tx.cursor.execute(
@@ -232,12 +246,10 @@ def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.Int64).cast(_POLARS[kind])
     if kind is Type.BOOL:
         return pl.Series(name, [None if one is None else bool(one) for one in values], dtype=pl.Boolean)
-    if kind is Type.DATE and values and isinstance(next((v for v in values if v is not None), None), str):
-        return pl.Series(name, values, dtype=pl.String).cast(pl.Date)
+    if kind is Type.DATE:
+        return pl.Series(name, values, dtype=pl.String).str.to_date("%Y-%m-%d")
     if kind is Type.DECIMAL:
-        return pl.Series(name, [None if one is None else str(one) for one in values], dtype=pl.String).cast(
-            _POLARS[kind]
-        )
+        return pl.Series(name, values, dtype=pl.String).str.to_decimal(scale=_DECIMALS).cast(_POLARS[kind])
     return pl.Series(name, values, dtype=_POLARS[kind])
 
 
@@ -246,8 +258,8 @@ def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, s
     _select(tx, dataset, series, within, names(dataset))
     digest, total = hashlib.sha256(), 0
     while rows := tx.cursor.fetchmany(10_000):
+        # Chunks of one size, so that the brackets between them always stand at the same rows.
         digest.update(msgspec.json.encode(rows))
-        # Chunk borders must not matter: the closing and opening brackets always stand at multiples of 10,000 rows.
         total += len(rows)
     return total, digest.hexdigest()
 
