@@ -6,17 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
-
-import psycopg
-from sqlalchemy.engine import make_url
 
 from bench import rig, table
 from gapless.core.page import Page
 from gapless.store import pages, rows
 from gapless.store.database import Tx
-from gapless.store.store import Store, database
-from gapless.testing.databases import GIVEN, fresh_database, postgres_server
+from gapless.store.store import database
+from gapless.testing.databases import fresh_database, postgres_server
 
 #: Pages of a block; the two sides take turns.
 BLOCK = 20
@@ -59,9 +55,7 @@ def _ours(url: str, number: int) -> Iterator[Callable[[Page], object]]:
     with rig.store_at(url) as store:
         rig.make_segments(store, ["KRW-BTC"], [rig.minutes_before(rig.END, number * rig.PAGE)])
         lease = rig.claim(store)
-        yield lambda page: store.write(
-            lambda tx: pages.commit(tx, rig.CANDLES, page, lease, rig.END, prove=False)
-        )
+        yield lambda page: store.write(lambda tx: pages.commit(tx, rig.CANDLES, page, lease, rig.END, prove=False))
 
 
 @contextmanager

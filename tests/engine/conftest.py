@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit import listings
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import open_history

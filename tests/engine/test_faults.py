@@ -1,17 +1,17 @@
-"""A source that fails: what can be had is had, what cannot is named, and nothing is called covered that was not proven."""
+"""A source that fails: what can be had is had, what cannot is named, and nothing unproven is called covered."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
 from gapless.core.job import JobState
 from gapless.core.period import parse
 from gapless.core.span import MINUTE, Span, iso
 from gapless.engine.truth import Word
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import MINUTES, assert_complete, assert_honest, open_history
 
@@ -108,10 +108,10 @@ def test_a_refusal_silences_all_lanes_and_charges_nobody(tmp_path: Path, upbit: 
     """Others use the same address: we are refused, wait as told, and go on."""
     with open_history(tmp_path, upbit.url, rate=1000) as history:
         upbit.control(rate=30)
-        state, job_id = fill(history)
-        assert state is JobState.DONE
+        assert fill(history)[0] is JobState.DONE
         assert_complete(history, world, MINUTES, ["KRW-BTC"], SPAN)
         stats = upbit.stats()
+        assert stats["refused_429"] > 0
         assert stats["refused_418"] == 0
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
 from gapless.core.errors import UsageError
 from gapless.core.job import JobState, Mode
 from gapless.core.period import parse
 from gapless.core.span import DAY, MINUTE, Span, instant
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.store import pages, series
 from gapless.testing.history import MINUTES, assert_complete

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gapless.sandbox.process import SandboxProcess
-
 from gapless.app import Gapless
 from gapless.core.clock import SystemClock
 from gapless.core.span import DAY, MINUTE, Span
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import MINUTES, assert_complete, command, environment, open_history
 

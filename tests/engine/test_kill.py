@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.core.period import parse
 from gapless.core.span import DAY, Span
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import MINUTES, assert_complete, assert_honest, command, environment, open_history
 

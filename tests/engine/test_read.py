@@ -7,10 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
 from gapless.core.errors import SourceError, UsageError
+from gapless.sandbox.process import SandboxProcess
 from gapless.testing.history import MINUTES, environment, run
 
 

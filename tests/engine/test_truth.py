@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gapless.sandbox.process import SandboxProcess
 
 from gapless.app import Gapless
 from gapless.core.job import JobState
 from gapless.core.period import parse
 from gapless.core.span import DAY, MINUTE, Span
 from gapless.engine.truth import Word, differences
+from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import MINUTES, assert_complete, environment, run
 
@@ -55,7 +55,8 @@ def test_rows_put_in_by_hand_are_found(history: Gapless) -> None:
     table = history.dataset(MINUTES).table
     history.store.write(
         lambda tx: tx.cursor.execute(
-            f"INSERT INTO {table} SELECT series, time + ?, open, high, low, close, volume, value, last_tick_at FROM {table} LIMIT 5",
+            f"INSERT INTO {table} SELECT series, time + ?, open, high, low, close, volume, value, last_tick_at"
+            f" FROM {table} LIMIT 5",
             (10 * DAY,),
         )
     )

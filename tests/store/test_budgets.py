@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from itertools import pairwise
 
 from gapless.core.pacing import Budget, Grant, Later, Limit, reserve
 from gapless.store import budgets
@@ -27,7 +28,7 @@ def test_every_field_of_a_budget_is_kept(store):
     """What the arithmetic hands back is what the next process starts from."""
     write(store, budgets.ensure, LIMIT, 10.0)
     numbers = {one.name: 10**15 + i for i, one in enumerate(fields(Budget)) if one.name not in ("key", "rate")}
-    small = {name: 3 for name in ("blocks", "probing", "sent", "sent_before")}
+    small = dict.fromkeys(("blocks", "probing", "sent", "sent_before"), 3)
     changed = Budget(key=LIMIT.key, rate=0.1, **{**numbers, **small})
     write(store, budgets.change, LIMIT.key, lambda _: (changed, None))
     assert read(store, budgets.load, LIMIT.key) == changed
@@ -63,5 +64,5 @@ def test_many_hands_never_take_one_departure_twice(store):
     with ThreadPoolExecutor(8) as pool:
         left = sorted(at for mine in pool.map(ask, range(8)) for at in mine)
     step = Budget(key="b", rate=10.0).step
-    assert all(after - before >= step for before, after in zip(left, left[1:], strict=False))
+    assert all(after - before >= step for before, after in pairwise(left))
     assert read(store, budgets.load, "b").requests == len(left) == 80

@@ -183,7 +183,7 @@ def test_the_cursor_moves_only_where_the_answer_touches_it(store, ahead):
 
 def test_a_page_may_reach_beyond_its_segment(store, lease):
     """A count of existing rows jumps over emptiness, past the old end: all of it is kept, the cursor stays inside."""
-    commit(store, make_page(-50, 1000, empty=range(0, 990)), lease)
+    commit(store, make_page(-50, 1000, empty=range(990)), lease)
     assert covered(store, lease) == [minutes(-50, 1000)]
     assert stored(store, lease) == 60
     assert segment(store, lease).segment.cursor == minute(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -281,7 +282,7 @@ def test_empties_are_the_covered_minutes_without_a_row(store, traded, start, len
     holes = read(store, rows.empties, CANDLES, name, minutes(start, end))
     found = {at for hole in holes for at in range((hole.start - MORNING) // MINUTE, (hole.end - MORNING) // MINUTE)}
     assert found == set(range(start, end)) - traded
-    assert all(one.end < other.start for one, other in zip(holes, holes[1:], strict=False))
+    assert all(one.end < other.start for one, other in pairwise(holes))
 
 
 def test_months_are_next_to_each_other_although_their_lengths_differ(store):

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
+
 import gapless
 from gapless.app import Gapless
 from gapless.bars import duration
@@ -85,7 +87,8 @@ def _play(history: Gapless) -> Exit:
     _say(f"\n5. Ledger and rows {verdict}: {checked.rows:,} rows of {checked.series} series (`gapless verify`).")
     frame = history.read(DATASET, "KRW-BTC", days=1 / 24, fill=False)
     _say("\n6. And this is how it reads:\n")
-    out.print(str(frame.select("time", "open", "high", "low", "close", "volume").tail(3)), markup=False)
+    with pl.Config(fmt_float="full", tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+        out.print(str(frame.select("time", "open", "high", "low", "close", "volume").tail(3)), markup=False)
     return Exit.DONE if not checked.findings else Exit.FAILED
 
 

