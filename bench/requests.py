@@ -12,11 +12,13 @@ from gapless.app import Gapless
 from gapless.core.job import JobState
 from gapless.core.span import MINUTE, Instant, Span
 from gapless.sandbox.process import SandboxProcess
-from gapless.store import coverage, series
+from gapless.store import coverage, rows, series
 from gapless.store.database import Tx
 
 #: A gap test has a fixed draw of its own.
 SEED = 20_240_101
+#: Minutes of the history out of which gaps are taken.
+GAPS_IN = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ def _least(times: Sequence[Instant], asked: Span) -> int:
 
 def _gaps(provider: SandboxProcess, seed: int) -> tuple[int, int]:
     """A covered history with a thousand minutes taken out of it."""
-    asked = rig.minutes_before(rig.END, 200_000)
+    asked = rig.minutes_before(rig.END, GAPS_IN)
     taken = sorted(Random(seed).sample(range(asked.start, asked.end, MINUTE), 1_000))
     with rig.folder() as place, rig.history_at(f"sqlite:///{place / 'history.db'}", provider.url) as history:
         history.dataset(rig.CANDLES.name)
@@ -122,6 +124,9 @@ def _gaps(provider: SandboxProcess, seed: int) -> tuple[int, int]:
 
 def _cover(tx: Tx, asked: Span, taken: Sequence[Instant]) -> None:
     series_id = series.ensure(tx, rig.CANDLES.name, "KRW-BTC")
+    # Rows too: without them the planner would take the series for a thin one.
+    for page in rig.pages(GAPS_IN // rig.PAGE, asked.end):
+        rows.upsert(tx, rig.CANDLES, series_id, page.rows)
     at = asked.start
     for gap in [*taken, asked.end]:
         if at < gap:

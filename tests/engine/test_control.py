@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,19 +16,10 @@ from gapless.core.span import DAY, Span
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.store import segments, workers
-from gapless.testing.history import MINUTES, assert_complete, command, environment, open_history, run
+from gapless.testing.history import MINUTES, assert_complete, command, environment, open_history, run, until
 
 START = parse("2024-06-01", field="from").start
 SPAN = Span(START, START + 20 * DAY)
-
-
-def until(true: Callable[[], bool], seconds: float = 10) -> float:
-    """Seconds until something is true; fails when it does not come about."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, "it did not come about"
-        os.sched_yield()
-    return time.monotonic() - began
 
 
 def started(history: Gapless, upbit: SandboxProcess, **how: object) -> object:

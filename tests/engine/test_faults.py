@@ -13,6 +13,7 @@ from gapless.core.span import MINUTE, Span, iso
 from gapless.engine.truth import Word
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
+from gapless.store import budgets, segments
 from gapless.testing.history import MINUTES, assert_complete, assert_honest, open_history
 
 START = parse("2024-06-01", field="from").start
@@ -105,14 +106,25 @@ def test_a_source_that_always_breaks_ends_the_job_in_bounded_attempts(history: G
 
 
 def test_a_refusal_silences_all_lanes_and_charges_nobody(tmp_path: Path, upbit: SandboxProcess, world: World) -> None:
-    """Others use the same address: we are refused, wait as told, and go on."""
+    """Somebody else used our address: we are refused, wait as told, one lane probes, and all go on."""
+    upbit.control(faults=[{"kind": "status", "status": 429, "every": 5, "times": 2}])
     with open_history(tmp_path, upbit.url, rate=1000) as history:
-        upbit.control(rate=30)
-        assert fill(history)[0] is JobState.DONE
+        state, job_id = fill(history)
+        assert state is JobState.DONE
         assert_complete(history, world, MINUTES, ["KRW-BTC"], SPAN)
-        stats = upbit.stats()
-        assert stats["refused_429"] > 0
-        assert stats["refused_418"] == 0
+        with history.store.read() as tx:
+            assert budgets.every(tx)[0].refusals == 2
+            assert {one.segment.attempts for one in segments.of_job(tx, job_id)} == {0}
+
+
+def test_remaining_req_slows_us_down_before_we_are_refused(tmp_path: Path, upbit: SandboxProcess) -> None:
+    """A budget set far too high meets a limit of 30: the header tells us in time."""
+    upbit.control(rate=30)
+    with open_history(tmp_path, upbit.url, rate=1000) as history:
+        assert fill(history)[0] is JobState.DONE
+    stats = upbit.stats()
+    assert stats["refused_429"] <= 1
+    assert stats["refused_418"] == 0
 
 
 def test_our_own_pace_is_never_refused(tmp_path: Path, upbit: SandboxProcess) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -11,7 +13,7 @@ from gapless.core.errors import LeaseLost, StoreError
 from gapless.core.job import Direction
 from gapless.core.page import Page
 from gapless.core.segment import Lease, Segment, SegmentState
-from gapless.core.span import MINUTE, Span, intersect, union
+from gapless.core.span import MINUTE, Span, intersect, subtract, union
 from gapless.store import coverage, pages, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
@@ -301,6 +303,32 @@ def test_tallies_equal_counts_after_any_overlapping_pages(store, traded, asked):
     assert stored(store, lease) == len(seen)
     assert tallies(store, its_series) == read(store, rows.tally, CANDLES, its_series, EVER)
     assert covered(store, lease) == union(minutes(start, start + length) for start, length in asked)
+
+
+@given(
+    st.sets(st.integers(0, 1500), max_size=40),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 1500), st.integers(1, 600)), min_size=1, max_size=8),
+)
+@settings(max_examples=50)
+def test_tallies_follow_what_is_taken_back(store, traded, changes):
+    """Rows outside coverage are vouched for by nobody: they are not counted, until they are proven anew."""
+    name = f"S{len(read(store, series.names, CANDLES.name))}"
+    make_job(store, make_wish(owner=name, series=(name,), span=minutes(-1, 2500)))
+    lease, expected = lease_of(store, name), list[Span]()
+    its_series = lease.segment.series
+    for proven, start, length in changes:
+        part = minutes(start, start + length)
+        if proven:
+            commit(store, make_page(start, start + length, empty=set(range(start, start + length)) - traded), lease)
+            expected = union([*expected, part])
+        else:
+            write(store, pages.withdraw, CANDLES, its_series, part)
+            expected = subtract(expected, [part])
+    assert covered(store, lease) == expected
+    counted: Counter[int] = Counter()
+    for part in expected:
+        counted.update(read(store, rows.tally, CANDLES, its_series, part))
+    assert tallies(store, its_series) == counted
 
 
 def test_tallies_hold_before_the_epoch(store):

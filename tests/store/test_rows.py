@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 import polars as pl
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +104,19 @@ def test_times_of_any_year_come_back_exactly(store, year):
     assert read(store, rows.newest, CANDLES, SERIES, 10) == (1, at, at)
 
 
+def test_a_server_s_own_habits_change_nothing(postgresql_url):
+    """Administrators set number and date formats for a whole database; values must come back as they were stored."""
+    with psycopg.connect(postgresql_url, autocommit=True) as admin:
+        for setting in ("extra_float_digits = 0", "datestyle = 'German'", "timezone = 'Asia/Seoul'"):
+            admin.execute(f"ALTER DATABASE {admin.info.dbname} SET {setting}")
+    with closing(open_store(postgresql_url)) as store:
+        put(store, CANDLES, *((minute(i), value, value, minute(i)) for i, value in enumerate(TRICKY)))
+        put(store, EVERYTHING, everything(0))
+        prices, (other,) = frame(store)["close"].to_list(), frame(store, EVERYTHING).to_dicts()
+    assert prices == TRICKY
+    assert (other["time"], other["day"], other["amount"]) == (moment(minute(0)), date(2026, 2, 28), Decimal("361.50"))
+
+
 def everything(number: int, **more) -> tuple:
     """A row of each type; exact decimals and dates are handed over as text."""
     values = {
@@ -167,12 +182,9 @@ def test_the_hash_is_the_same_for_every_type(sqlite_url, postgresql_url):
 
 
 def content(url: str, dataset: Dataset, given: list[tuple]) -> tuple[int, str]:
-    store = open_store(url)
-    try:
+    with closing(open_store(url)) as store:
         put(store, dataset, *given)
         return read(store, rows.content, dataset, SERIES, EVER)
-    finally:
-        store.close()
 
 
 def test_a_hash_tells_any_change(store):

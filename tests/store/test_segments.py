@@ -392,6 +392,30 @@ def test_a_job_s_counters_are_the_sums_of_its_segments(store):
     assert read(store, segments.counts, job.id) == ({"running": 2}, 300, 2)
 
 
+def test_a_series_is_taken_while_anything_of_it_may_go_on(store):
+    """A standing job plans a series anew only when its last round is over; a held one waits for its owner."""
+    job = make_job(store)
+    lease = lease_of(store)
+    its_series = lease.segment.series
+    assert read(store, segments.is_taken, job.id, its_series)
+    write(store, segments.hold, [lease.segment.id], "unknown series", MORNING)
+    assert read(store, segments.is_taken, job.id, its_series)
+    write(store, segments.revive, job.id)
+    write(store, segments.end, lease_of(store), SegmentState.DONE, MORNING)
+    assert not read(store, segments.is_taken, job.id, its_series)
+
+
+def test_finished_segments_of_a_standing_job_are_folded(store):
+    """A job that follows for years must not leave a row a minute; what it has done is still counted."""
+    job = make_job(store, parts=[(500, 1000), (0, 500)])
+    lease = lease_of(store)
+    commit(store, make_page(800, 1000), lease)
+    write(store, segments.end, lease, SegmentState.DONE, MORNING)
+    assert write(store, segments.sweep, job.id) == (200, 1)
+    assert write(store, segments.sweep, job.id) == (0, 0)
+    assert read(store, segments.counts, job.id) == ({"waiting": 1}, 0, 0)
+
+
 def test_a_queue_tells_its_depth_and_its_oldest_wish(store):
     """The control room shows how much waits, and since when."""
     make_job(store, parts=[(500, 1000), (0, 500)])

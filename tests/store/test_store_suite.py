@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,11 +224,8 @@ def test_a_read_only_file_says_so(open_folder):
     open_folder.chmod(0o555)
 
     def open_and_write() -> None:
-        store = open_store(str(path))
-        try:
+        with closing(open_store(str(path))) as store:
             write(store, note, "second")
-        finally:
-            store.close()
 
     with ordinary_rights(), pytest.raises(StoreError) as caught:
         open_and_write()

@@ -40,6 +40,8 @@ class SandboxProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Ctrl-C is for the parent: what it still has to say to us shall be answered.
+            start_new_session=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         self.url = self._listening()

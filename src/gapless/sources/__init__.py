@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from gapless.sources.base import Source
@@ -11,8 +10,6 @@ from gapless.sources.upbit import Upbit
 
 #: Every source by name; each is made with the transport to its provider.
 SOURCES: dict[str, type[Upbit]] = {Upbit.name: Upbit}
-
-Connect = Callable[[str, str, timedelta], Source]
 
 
 def connect(name: str, base_url: str, timeout: timedelta) -> Source:

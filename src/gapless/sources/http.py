@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
-from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
+from pyreqwest.exceptions import DecodeError, PyreqwestError, RequestTimeoutError
 
 from gapless.core.errors import TryAgain, Unreachable
 from gapless.core.span import SECOND, Instant, instant
@@ -31,7 +31,6 @@ class Reply:
     #: Headers that sources read, lower-case.
     remaining: str | None
     retry_after: str | None
-    content_type: str
 
 
 class Http:
@@ -57,21 +56,18 @@ class Http:
         began = time.monotonic()
         try:
             response = self._client.get(self.base_url + path).query(query).build().send()
+            body = bytes(response.bytes())
+        except DecodeError as error:
+            why = f"{self.source} broke off in the middle of a reply ({_why(error)})"
+            raise TryAgain(why, source=self.source) from None
         except (PyreqwestError, OSError) as error:
             raise self._no_answer(error) from None
-        try:
-            body = bytes(response.bytes())
-        except (PyreqwestError, OSError) as error:
-            raise TryAgain(
-                f"{self.source} broke off in the middle of a reply ({_why(error)})", source=self.source
-            ) from None
         return Reply(
             status=response.status,
             body=body,
             source_time=_departure(response.get_header("date"), time.monotonic() - began),
             remaining=response.get_header("remaining-req"),
             retry_after=response.get_header("retry-after"),
-            content_type=response.get_header("content-type") or "",
         )
 
     def _no_answer(self, error: Exception) -> TryAgain:

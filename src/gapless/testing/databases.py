@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import make_url
 
-#: Names a server to use instead of one of our own; its user must be allowed to make databases.
+#: Names a server to use instead of one of our own; its user must be allowed to make databases and roles.
 GIVEN = "GAPLESS_TEST_DATABASE_URL"
 
 

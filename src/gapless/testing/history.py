@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,3 +121,12 @@ def assert_honest(history: Gapless, world: World, dataset: str, name: str) -> No
     checked = history.verify(dataset, [name])
     assert not checked.findings
     assert checked.outside == 0
+
+
+def until(true: Callable[[], bool], seconds: float = 10) -> float:
+    """Seconds until something becomes true; fails when it does not in time."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds, "it did not come about"
+        os.sched_yield()
+    return time.monotonic() - began

@@ -167,11 +167,13 @@ def _shown(market: Market, columns: Candles, start: int, end: int) -> list[Candl
 
 def _so_far(market: Market, columns: Candles, start: int, step: int, now_us: int) -> Candles:
     """The candles from `start` to now, the last one unfinished if it is."""
-    span = slice(bisect_left(columns.time, start), bisect_left(columns.time, -(-now_us // SECOND)))
-    rows = list(map(Row._make, zip(*(column[span] for column in columns), strict=True)))
-    if rows and now_us < (rows[-1].time + step) * SECOND:
-        rows[-1] = _grown(market, rows[-1], step, now_us)
-    return _columns(rows)
+    i, j = bisect_left(columns.time, start), bisect_left(columns.time, -(-now_us // SECOND))
+    if i == j:
+        return NONE
+    last = Row._make(column[j - 1] for column in columns)
+    if now_us < (last.time + step) * SECOND:
+        last = _grown(market, last, step, now_us)
+    return Candles(*([*column[i : j - 1], cell] for column, cell in zip(columns, last, strict=True)))
 
 
 def _grown(market: Market, row: Row, step: int, now_us: int) -> Row:

@@ -122,6 +122,8 @@ def _changed(market: Market, words: Sequence[tuple[str, str]]) -> Market:
     if unknown := said.keys() - {"density", "listed", "halt", "price", "tick"}:
         raise ValueError(f"{min(unknown)!r} is none of density, listed, halt, price, tick")
     tick = Fraction(said.get("tick", Fraction(*market.tick)))
+    if tick <= 0:
+        raise ValueError("tick is above 0")
     price = Fraction(said["price"]) / tick if "price" in said else market.price
     changed = msgspec.structs.replace(
         market,
@@ -137,7 +139,10 @@ def _changed(market: Market, words: Sequence[tuple[str, str]]) -> Market:
 
 def _halt(text: str) -> tuple[int, int]:
     start, _, end = text.partition("..")
-    return seconds_of(start), seconds_of(end)
+    halt = seconds_of(start), seconds_of(end)
+    if halt[0] >= halt[1]:
+        raise ValueError("a halt ends after its start")
+    return halt
 
 
 def _check(market: Market) -> None:

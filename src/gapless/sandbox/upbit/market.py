@@ -65,6 +65,10 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         """Whether all of `[start, end)` is after the listing and outside halts."""
         return self.listed <= start and all(end <= a or b <= start for a, b in self.halts)
 
+    def as_usual(self, start: int, end: int) -> bool:
+        """Whether neither the listing nor a halt changes what is traded in `[start, end)`."""
+        return self.listed < start and self.trades(start, end)
+
 
 class World(msgspec.Struct, frozen=True):
     """All markets under one seed."""
@@ -118,7 +122,7 @@ def seconds(seed: int, market: Market, hour: int) -> Candles:
 @lru_cache(maxsize=65_536)
 def day_row(seed: int, market: Market, day: int) -> Row | None:
     """The sum of a day's minutes."""
-    if not market.trades(day, day + DAY_S):
+    if not market.as_usual(day, day + DAY_S):
         candles = minutes(seed, market, day)
         return merged(candles, day, 0, len(candles.time)) if candles.time else None
     pieces = [piece for piece in _pieces(seed, market, range(day, day + DAY_S, MINUTE_S)) if piece.shape.time]
@@ -176,7 +180,7 @@ def _candles(seed: int, market: Market, times: range) -> Candles:
         volumes.extend(map(mul, repeat(busy), shape.volume))
         stamps.extend(map(add, repeat(start * 1_000), shape.stamp))
     columns[6] = values(market, opens, volumes)
-    if not market.trades(times.start, times.stop):
+    if not market.as_usual(times.start, times.stop):
         columns = _allowed(seed, market, times, columns)
     return Candles(*columns)
 

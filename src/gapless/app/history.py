@@ -13,11 +13,12 @@ from typing import Any, Self
 
 import polars as pl
 
+from gapless.app.running import Running
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import SourceError, StoreError, UsageError
+from gapless.core.errors import SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import FINAL, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
@@ -436,94 +437,6 @@ class Gapless:
             engines = list(self._engines)
         for engine in engines:
             engine.ring()
-
-
-class Running:
-    """A job that this process works on."""
-
-    def __init__(self, app: Gapless, job_id: int, engine: Embedded | None, *, adopted: bool) -> None:
-        self._app = app
-        self._engine = engine
-        self.id = job_id
-        #: Whether an unfinished job of the same wish was taken up.
-        self.adopted = adopted
-
-    def __repr__(self) -> str:
-        made = self.progress()
-        return f"<job {self.id} {made.job.state}, {made.percent:.1f} % of {made.total:,}>"
-
-    @property
-    def job(self) -> Job:
-        """The job as it stands."""
-        return self._app.jobs.get(self.id)
-
-    @property
-    def trouble(self) -> str:
-        """What keeps this process from working, such as a locked database."""
-        failure = self._engine.failure if self._engine else None
-        return "" if failure is None else str(failure)
-
-    def progress(self, *, width: int = 40) -> Progress:
-        """How far it is."""
-        return self._app.progress(self.id, width=width)
-
-    def pause(self) -> Job:
-        """Forbid the next request."""
-        return self._app.jobs.pause(self.id)
-
-    def resume(self) -> Job:
-        """Let it go on, here if the slots of this process were given up."""
-        job = self._app.jobs.resume(self.id)
-        if self._engine is None:
-            self._engine = self._app.run(self.id)._engine
-        return job
-
-    def cancel(self) -> Job:
-        """End it; what is stored stays."""
-        return self._app.jobs.cancel(self.id)
-
-    def certificate(self) -> dict[str, Any]:
-        """What it vouches for."""
-        return self._app.certificate(self.id)
-
-    def wait(
-        self,
-        *,
-        progress: bool = False,
-        timeout: float | None = None,
-        tick: Callable[[Progress], None] | None = None,
-        every: float = 0.2,
-    ) -> JobState:
-        """Wait until the job has ended or was paused, and give the slots of this process up.
-
-        `progress=True` draws a bar in a terminal or notebook. After `timeout` seconds it returns the state as it is.
-        Raises `StoreError` when the database stays out of reach.
-        """
-        if progress:
-            from gapless.bars import bar
-
-            with bar(self.id) as draw:
-                return self.wait(timeout=timeout, tick=draw, every=every)
-        until = None if timeout is None else self._app.clock.monotonic() + timeout
-        never = threading.Event()
-        while True:
-            state = JobState(self.job.state)
-            if tick is not None:
-                tick(self.progress())
-            if state in FINAL or state is JobState.PAUSED:
-                self.leave()
-                return state
-            if isinstance(self._engine, Embedded) and isinstance(self._engine.failure, StoreError):
-                raise self._engine.failure
-            if until is not None and self._app.clock.monotonic() >= until:
-                return state
-            self._app.clock.wait(never, every)
-
-    def leave(self) -> None:
-        """Give the slots of this process up; the job stays as it is."""
-        if self._engine is not None:
-            self._app.release(self._engine)
-            self._engine = None
 
 
 _UTC = pl.Datetime("us", "UTC")
