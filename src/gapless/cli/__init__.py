@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from gapless.cli import collect, jobs, machine, show
+from gapless.cli import collect, jobs, machine, read, show
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 collect.register(app)
+read.register(app)
 show.register(app)
 machine.register(app)
 app.add_typer(jobs.app, name="jobs")

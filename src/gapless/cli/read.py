@@ -1,0 +1,92 @@
+"""`gapless read`: rows as CSV, JSON, Parquet or a table, complete or with an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from gapless.cli.common import Database, Dataset, Days, From, Series, To, history, out
+from gapless.core.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(read)
+
+
+def read(
+    dataset: Dataset,
+    series: Series,
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    format_: Annotated[str, typer.Option("--format", help="csv, json, parquet, or table.")] = "",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
+    no_fill: Annotated[bool, typer.Option("--no-fill", help="Never touch the network.")] = False,
+    database: Database = None,
+) -> None:
+    """Print stored rows, fetching what is missing first."""
+    kind = _format(format_, output)
+    _check_output(output)
+    with history(database) as app:
+        frame = app.read(dataset, series, start, end, days=days, fill=not no_fill)
+    _write(frame, kind, output)
+
+
+_FORMATS = ("csv", "json", "parquet", "table")
+
+
+def _format(said: str, output: Path | None) -> str:
+    if said and said not in _FORMATS:
+        raise UsageError(f"format: {said!r} is unknown", field="format", hint=f"give one of: {', '.join(_FORMATS)}")
+    if said:
+        return said
+    suffix = output.suffix.lstrip(".") if output else ""
+    if suffix in _FORMATS:
+        return suffix
+    return "csv" if output or not sys.stdout.isatty() else "table"
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is fetched."""
+    if output is None:
+        return
+    folder = output.parent
+    if output.is_dir() or not folder.is_dir() or not os.access(output if output.exists() else folder, os.W_OK):
+        raise UsageError(
+            f"output: {output} cannot be written",
+            field="output",
+            hint="name a file in a folder you may write",
+        )
+
+
+def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
+    if kind == "table":
+        out.print(str(frame), markup=False, highlight=False)
+        return
+    target: Any = sys.stdout.buffer
+    part = None
+    if output is not None:
+        part = output.with_name(f".{output.name}.part")
+        target = part
+    try:
+        if kind == "csv":
+            frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+        elif kind == "json":
+            frame.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(target)
+        else:
+            frame.write_parquet(target)
+        if part is not None and output is not None:
+            part.replace(output)
+    except OSError as error:
+        raise UsageError(
+            f"output: {output} cannot be written ({error.strerror})", field="output", hint="name another file"
+        ) from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
