@@ -15,8 +15,8 @@ from gapless.sandbox.process import SandboxProcess
 #: Requests a second of the provider's limit, and slots enough for a latency of 300 ms: rate × latency + 1.
 RATE, SLOTS = 10, 8
 MARKETS = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL")
-#: How far the provider's windows are stretched at most.
-JITTER_MS = 50
+#: How far the provider stretches its windows, at most (its default).
+JITTER_MS = 20
 
 
 @dataclass(frozen=True, slots=True)

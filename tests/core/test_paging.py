@@ -62,7 +62,8 @@ class Run:
         assert 1 <= limit <= self.shape.rows
         assert asked.start in spans[0] or self.backward
         assert GRID.add(asked.end, -1) in spans[-1] or not self.backward
-        assert subtract([Span(GRID.add(asked.end, -1), asked.end)], spans) == []
+        ends = [Span(asked.start, GRID.add(asked.start, 1)), Span(GRID.add(asked.end, -1), asked.end)]
+        assert subtract(ends, spans) == [], "a request that begins or ends with what is known"
         times = self.reply(asked.end, limit)
         self.requests += 1
         self.fetched.update(at // MINUTE for at in times)
@@ -193,6 +194,13 @@ def test_a_wide_window_that_met_density_closes_its_hole_first():
     assert window.hole == 800 * MINUTE
     asked, limit = next_ask(GRID, [minutes(0, 800), minutes(1000, 5000)], window, is_backward=False)
     assert (asked, limit) == (minutes(0, 800), 200)
+
+
+def test_a_page_that_touches_the_cursor_leaves_no_hole():
+    """A full page may be just as long as what was asked."""
+    times = [at * MINUTE for at in range(200)]
+    assert widen(fresh(UPBIT), GRID, UPBIT, minutes(0, 200), 200, times).hole is None
+    assert widen(fresh(UPBIT), GRID, UPBIT, minutes(-1, 200), 200, times).hole == 0
 
 
 def test_a_window_grows_over_emptiness_and_comes_back():

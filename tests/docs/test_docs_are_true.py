@@ -1,4 +1,4 @@
-"""What the pages say is so: events, settings, commands, exit codes, links, and every command line that stands in them."""
+"""What the pages say is so: events, settings, exit codes, commands, links, and every command line in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 READMES = ["README.md", "README.ko.md"]
 PAGES = [ROOT / name for name in (*READMES, "ARCHITECTURE.md", "CONTRIBUTING.md")] + sorted(REFERENCE.glob("*.md"))
+#: A command of the commands page, and what stands below it.
+SECTION = re.compile(r"^### `(gapless[a-z ]*[a-z]).*?`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 LOGGED = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
@@ -157,7 +160,7 @@ def cli() -> Any:
 
 def test_every_command_and_option_is_on_its_page():
     """One section a command, with all its options; no section for what is not there."""
-    sections = dict(re.findall(r"^### `(gapless[a-z ]*[a-z]).*?`\n(.*?)(?=^##|\Z)", page("commands.md"), re.M | re.S))
+    sections = dict(SECTION.findall(page("commands.md")))
     known = dict(commands(cli(), "gapless"))
 
     # A group without a verb of its own needs no section.
@@ -168,42 +171,39 @@ def test_every_command_and_option_is_on_its_page():
             assert re.search(rf"`{option}[ `]", section), f"{name} {option}"
 
 
-def command_lines() -> list[tuple[str, str]]:
-    """Every `gapless …` line of a code block, with the page it stands on."""
-    found = []
+def command_lines() -> list[str]:
+    """Every `gapless …` line of a code block, once, without its comment."""
+    lines = []
     for file in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", file.read_text(), re.MULTILINE | re.DOTALL):
-            found += [(file.name, line) for line in block.splitlines() if line.startswith("gapless ")]
-    return found
+            lines += [re.sub(r" +#.*", "", line) for line in block.splitlines() if line.startswith("gapless ")]
+    return list(dict.fromkeys(lines))
 
 
 def parse(line: str) -> None:
     """Resolve the command of a line and its options without running it."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
-    words = []
-    for word in lexer:
-        if set(word) <= set("();<>|&"):
-            break
-        words.append(word)
-    command, name, rest = cli(), words[0], words[1:]
-    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-        name = rest[0]
-        _, command, rest = command.resolve_command(command.make_context(name, list(rest)), rest)
-    if "--help" not in rest:
-        command.make_context(name, rest)
+    name, *words = takewhile(lambda word: not set(word) <= set("();<>|&"), lexer)
+    command = cli()
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        name, command, words = command.resolve_command(command.make_context(name, list(words)), words)
+    if "--help" not in words:
+        command.make_context(name, words)
 
 
-@pytest.mark.parametrize(("where", "line"), command_lines())
-def test_command_lines_of_the_pages_parse(where: str, line: str):
+@pytest.mark.parametrize("line", command_lines())
+def test_command_lines_of_the_pages_parse(line: str):
     """A tour that stops at a wrong word is the first thing that people see."""
     parse(line)
 
 
-@pytest.mark.parametrize("line", ["gapless fil x", "gapless fill x --dayz 3", "gapless jobs pause x", "gapless jobs stop 1"])
+@pytest.mark.parametrize(
+    "line", ["gapless fil x", "gapless fill x --dayz 3", "gapless jobs pause x", "gapless jobs go"]
+)
 def test_a_wrong_command_line_does_not_parse(line: str):
     """The test above can fail."""
-    with pytest.raises(Exception, match=r"No such|Invalid value|not a valid|No such option"):
+    with pytest.raises(Exception, match=r"No such|valid integer"):
         parse(line)
 
 

@@ -244,7 +244,7 @@ def test_nothing_before_only_grows(store, lease):
 def test_an_older_row_withdraws_nothing_before(store, lease):
     """The source has grown a history: what was thought to be before its start is missing again."""
     commit(store, nothing_before(600), lease)
-    commit(store, make_page(700, 1000), lease)
+    commit(store, make_page(600, 1000), lease)
     assert read(store, series.since, lease.segment.series)[0] == minute(600)
     commit(store, make_page(599, 700), lease, now=minute(3000))
     assert read(store, series.since, lease.segment.series) == (None, minute(3000))

@@ -43,7 +43,10 @@ class Postgres(Database):
     def connect(self) -> Any:
         given = {key: value for key, value in self._kwargs.items() if value is not None}
         # A prepared statement after three uses; our texts are few and repeated.
-        return psycopg.connect(**given, autocommit=True, prepare_threshold=3)
+        connection = psycopg.connect(**given, autocommit=True, prepare_threshold=3)
+        # Whatever the server's own habits are: numbers with all their digits, times and dates as we read them.
+        connection.execute("SET extra_float_digits = 3; SET datestyle = 'ISO'; SET timezone = 'UTC'")
+        return connection
 
     def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:  # noqa: ARG002  no queue here
         for attempt in range(1, ATTEMPTS + 1):
