@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gapless.app import Gapless
+from gapless.core.errors import StoreError
 from gapless.core.job import JobState
 from gapless.core.period import parse
 from gapless.core.span import MINUTE, Span, iso
@@ -14,7 +15,7 @@ from gapless.engine.truth import Word
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.store import budgets, segments
-from gapless.testing.history import MINUTES, assert_complete, assert_honest, open_history
+from gapless.testing.history import MINUTES, assert_complete, assert_honest, open_history, until
 
 START = parse("2024-06-01", field="from").start
 SPAN = Span(START, START + 3000 * MINUTE)
@@ -115,6 +116,21 @@ def test_a_refusal_silences_all_lanes_and_charges_nobody(tmp_path: Path, upbit: 
         with history.store.read() as tx:
             assert budgets.every(tx)[0].refusals == 2
             assert {one.segment.attempts for one in segments.of_job(tx, job_id)} == {0}
+
+
+def test_a_full_disk_stops_the_work_and_loses_nothing(history: Gapless, upbit: SandboxProcess, world: World) -> None:
+    """The error says what to do; with space again the same job goes on where it was."""
+    upbit.control(latency_ms=20)
+    running = history.backfill(MINUTES, "KRW-BTC", SPAN.start_time, SPAN.end_time)
+    until(lambda: running.progress().requests >= 3)
+    history.store.write(lambda tx: tx.cursor.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(StoreError, match="full"):
+        running.wait(timeout=30)
+    history.store.write(lambda tx: tx.cursor.execute("PRAGMA max_page_count = 1000000000"))
+    assert_honest(history, world, MINUTES, "KRW-BTC")
+
+    assert running.wait(timeout=60) is JobState.DONE
+    assert_complete(history, world, MINUTES, ["KRW-BTC"], SPAN)
 
 
 def test_remaining_req_slows_us_down_before_we_are_refused(tmp_path: Path, upbit: SandboxProcess) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -67,6 +68,7 @@ class Embedded:
         self._rings = 0
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._orphans: dict[int, int] = {}
         self.failure: BaseException | None = None
         self.watch = Watch(store, clock, Identity(lock_folder(store)))
 
@@ -230,7 +232,19 @@ class Embedded:
             epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
             if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
                 stop.set()
+        self._abandon(held, {lease.segment.id for _, lease, _ in running if lease is not None})
         self._yield(running, waiting)
+
+    def _abandon(self, held: dict[int, tuple[int, str, float | None]], running: set[int]) -> None:
+        """Give back what the database says we hold, but no slot runs: its slot met an error of the database.
+
+        Only at the second look: a slot takes its lease up a moment after the claim.
+        """
+        orphans = {one: epoch for one, (epoch, _, _) in held.items() if one not in running}
+        for one, epoch in orphans.items():
+            if self._orphans.get(one) == epoch:
+                self._store.write(partial(segments.abandon, segment_id=one, epoch=epoch))
+        self._orphans = orphans
 
     def _yield(
         self,

@@ -177,6 +177,11 @@ _RELEASE = Statement(
         requests=segment.c.requests + _b("more_requests"),
     )
 )
+_ABANDON = Statement(
+    update(segment)
+    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
+    .values(state=_WAITING, worker=None)
+)
 _END = Statement(
     update(segment)
     .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
@@ -415,6 +420,11 @@ def release(
         more_requests=requests,
     )
     return changed == 1
+
+
+def abandon(tx: Tx, segment_id: int, epoch: int) -> None:
+    """Give back a segment that nobody works on although its lease says so."""
+    tx.run(_ABANDON, its_id=segment_id, its_epoch=epoch)
 
 
 def end(tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str = "", requests: int = 0) -> bool:
