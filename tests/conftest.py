@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,28 +56,41 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    """A store on each database."""
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="session")
+def sqlite_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of the program, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("made") / "gapless.db"
+    open_store(str(path)).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_made(postgres: str) -> Iterator[str]:
+    """The same in PostgreSQL: making the tables takes longer than most tests."""
+    with fresh_database(postgres) as address:
+        open_store(address).close()
+        yield address
 
 
 @pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+def sqlite_store(sqlite_made: Path, tmp_path: Path) -> Iterator[Store]:
     """A store on SQLite, for promises that do not depend on the database."""
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
+    with closing(open_store(str(shutil.copy(sqlite_made, tmp_path)))) as opened:
+        yield opened
 
 
 @pytest.fixture
-def postgresql_store(postgresql_url: str) -> Iterator[Store]:
+def postgresql_store(postgres: str, postgresql_made: str) -> Iterator[Store]:
     """A store on PostgreSQL, for what only several machines can do to each other."""
-    opened = open_store(postgresql_url)
-    yield opened
-    opened.close()
+    with fresh_database(postgres, like=postgresql_made) as address, closing(open_store(address)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """A store on each database."""
+    opened: Store = request.getfixturevalue(f"{request.param}_store")
+    return opened
 
 
 @pytest.fixture

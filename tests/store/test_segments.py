@@ -185,7 +185,7 @@ def test_a_waiting_or_paused_job_holds_no_span(store):
     assert lease_of(store).segment.job == other.id
 
 
-def test_two_slots_that_claim_at_the_same_moment_do_not_overlap(postgresql_store, postgresql_url):
+def test_two_slots_that_claim_at_the_same_moment_do_not_overlap(postgresql_store):
     """On many machines claims overlap in time: what one is about to take, the other must see or wait for."""
     make_job(postgresql_store, make_wish(owner="one"))
     make_job(postgresql_store, make_wish(owner="other"))
@@ -201,7 +201,7 @@ def test_two_slots_that_claim_at_the_same_moment_do_not_overlap(postgresql_store
         slow = pool.submit(postgresql_store.write, slowly)
         assert taken.wait(30)
         quick = pool.submit(claim, postgresql_store, "quick")
-        wait_until_done_or_blocked(quick, postgresql_url)
+        wait_until_done_or_blocked(quick, postgresql_store.database.url)
         go.set()
         leases = [one for one in (slow.result(), quick.result()) if one]
     assert [one.worker for one in leases] == ["slow"]

@@ -476,29 +476,29 @@ def test_eight_threads_write_without_losing_anything(store):
     assert sorted(map(int, notes(store))) == list(range(80))
 
 
-def cut(store: Store, url: str) -> None:
+def cut(store: Store) -> None:
     """End the store's connections on the server's side, as a restart or a firewall does."""
-    with psycopg.connect(url, autocommit=True) as admin:
+    with psycopg.connect(store.database.url, autocommit=True) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
 
-def test_a_writer_gets_a_new_connection_after_a_cut(postgresql_store, postgresql_url):
+def test_a_writer_gets_a_new_connection_after_a_cut(postgresql_store):
     """A restarted server must not need a restarted worker."""
     write(postgresql_store, note, "before")
-    cut(postgresql_store, postgresql_url)
+    cut(postgresql_store)
     with suppress(StoreError):
         write(postgresql_store, note, "cut")
     write(postgresql_store, note, "after")
     assert notes(postgresql_store)[-1] == "after"
 
 
-def test_a_reader_gets_a_new_connection_after_a_cut(postgresql_store, postgresql_url):
+def test_a_reader_gets_a_new_connection_after_a_cut(postgresql_store):
     """A page of the web interface only reads: it must come back too."""
     assert notes(postgresql_store) == []
-    cut(postgresql_store, postgresql_url)
+    cut(postgresql_store)
     with suppress(StoreError):
         notes(postgresql_store)
     assert notes(postgresql_store) == []

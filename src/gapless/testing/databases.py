@@ -45,12 +45,15 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """The address of a new, empty database on `server`; it is dropped afterwards, whoever is still connected."""
+def fresh_database(server: str, *, like: str = "") -> Iterator[str]:
+    """The address of a new database on `server`, empty or a copy of the one at `like`.
+
+    It is dropped afterwards, whoever is still connected.
+    """
     address = make_url(server).set(drivername="postgresql")
     name = f"gapless_test_{secrets.token_hex(6)}"
     with _connected(server) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {make_url(like).database}" if like else ""))
     try:
         yield address.set(database=name).render_as_string(hide_password=False)
     finally:
