@@ -17,7 +17,7 @@ from gapless.core.segment import Lease, Side
 from gapless.core.span import DAY, DOOM, MINUTE, Instant, Span, instant
 from gapless.settings import Settings
 from gapless.sources import SOURCES
-from gapless.store import jobs, segments, series
+from gapless.store import claims, jobs, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 
@@ -94,7 +94,7 @@ def make_segments(store: Store, names: Sequence[str], spans: Sequence[Span]) -> 
 
 def claim(store: Store) -> Lease:
     """The lease of the next waiting segment; there must be one."""
-    lease = store.write(lambda tx: segments.claim(tx, Queue.BACKFILL, "bench", END))
+    lease = store.write(lambda tx: claims.claim(tx, Queue.BACKFILL, "bench", END))
     assert lease is not None
     return lease
 

@@ -223,3 +223,19 @@ def test_links_lead_somewhere(file: Path):
     targets = re.findall(r"\]\(([^)#]+)", file.read_text())
 
     assert [one for one in targets if not (file.parent / one).exists()] == []
+
+
+def code_names() -> list[tuple[str, str]]:
+    """Every `module.name` and `Class.name` of the architecture page."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    return sorted(set(re.findall(r"`(?:\w+\.)?(\w+)\.([A-Z_]+|_?[a-z_]{3,})`", text)))
+
+
+@pytest.mark.parametrize(("owner", "name"), code_names())
+def test_the_architecture_names_what_is_there(owner: str, name: str):
+    """Code moves; the page that explains it must not stay behind."""
+    defines = re.compile(rf"\b(?:def|class) {name}\b|^\s*{name}\b[^=\n]*[:=]", re.MULTILINE)
+    owns = re.compile(rf"^class {owner}\b", re.MULTILINE)
+    files = [(file.stem, file.read_text()) for file in (ROOT / "src" / "gapless").rglob("*.py")]
+
+    assert any(defines.search(text) for stem, text in files if stem == owner or owns.search(text))

@@ -14,7 +14,7 @@ from gapless.core.job import Direction
 from gapless.core.page import Page
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import MINUTE, Span, intersect, subtract, union
-from gapless.store import coverage, pages, quarantine, rows, segments, series
+from gapless.store import claims, coverage, pages, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.sql import Statement
@@ -431,12 +431,12 @@ def test_the_victims_are_those_with_the_most_left(store):
     def left(one: Segment) -> int:
         return one.cursor - one.start
 
-    found = [one.segment for one in read(store, segments.victims, "backfill", None)]
+    found = [one.segment for one in read(store, claims.victims, "backfill", None)]
     assert [one.id for one in found] == [leases[1].segment.id, leases[2].segment.id, leases[0].segment.id]
     assert [left(one) for one in found] == sorted(map(left, found), reverse=True)
-    mine = read(store, segments.victims, "backfill", leases[0].segment.job)
+    mine = read(store, claims.victims, "backfill", leases[0].segment.job)
     assert [one.segment.id for one in mine] == [leases[0].segment.id]
-    assert read(store, segments.victims, "live", None) == []
+    assert read(store, claims.victims, "live", None) == []
 
 
 def test_a_failure_in_a_later_step_undoes_the_page(store, lease):

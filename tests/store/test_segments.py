@@ -14,7 +14,7 @@ from gapless.core.job import Direction, JobState, Priority, Queue
 from gapless.core.pacing import Limit, refuse
 from gapless.core.segment import SegmentState
 from gapless.core.span import DAY, HOUR, SECOND
-from gapless.store import budgets, jobs, segments
+from gapless.store import budgets, claims, jobs, segments
 from gapless.store.database import Tx
 from gapless.testing.factories import (
     BUDGET,
@@ -41,8 +41,8 @@ def claimed_jobs(store, number: int, **more) -> list[int]:
     return [lease_of(store, **more).segment.job for _ in range(number)]
 
 
-def why(store, job: int, now: int = MORNING) -> segments.Waiting:
-    return read(store, segments.why, job, now)[0]
+def why(store, job: int, now: int = MORNING) -> claims.Waiting:
+    return read(store, claims.why, job, now)[0]
 
 
 # Order
@@ -79,7 +79,7 @@ def test_a_job_of_another_class_moves_in_the_queue(store):
     first, second = make_job(store, wish_of("a")), make_job(store, wish_of("b"), now=minute(1))
     place = write(store, jobs.set_priority, second, Priority.HIGH)
     write(store, segments.hurry, second.id, place)
-    assert read(store, segments.peek, "backfill", MORNING) == (place, Priority.HIGH)
+    assert read(store, claims.peek, "backfill", MORNING) == (place, Priority.HIGH)
     assert claimed_jobs(store, 2) == [second.id, first.id]
 
 
@@ -97,22 +97,22 @@ def test_a_foreground_command_claims_only_its_own_job(store):
     mine = make_job(store, wish_of("mine"))
 
     def take(tx: Tx):
-        assert segments.peek(tx, "backfill", MORNING, only=mine.id) is not None
-        return segments.claim(tx, "backfill", "me", MORNING, only=mine.id)
+        assert claims.peek(tx, "backfill", MORNING, only=mine.id) is not None
+        return claims.claim(tx, "backfill", "me", MORNING, only=mine.id)
 
     lease = store.write(take)
     assert lease is not None
     assert lease.segment.job == mine.id
-    assert store.write(lambda tx: segments.claim(tx, "backfill", "me", MORNING, only=mine.id)) is None
+    assert store.write(lambda tx: claims.claim(tx, "backfill", "me", MORNING, only=mine.id)) is None
 
 
 def test_what_is_peeked_is_what_is_claimed(store):
     """A slot gives its segment back for a better one only if a claim would then take that one."""
-    assert read(store, segments.peek, "backfill", MORNING) is None
+    assert read(store, claims.peek, "backfill", MORNING) is None
     job = make_job(store)
-    assert read(store, segments.peek, "backfill", MORNING) == (job.turn, job.priority)
+    assert read(store, claims.peek, "backfill", MORNING) == (job.turn, job.priority)
     lease_of(store)
-    assert read(store, segments.peek, "backfill", MORNING) is None
+    assert read(store, claims.peek, "backfill", MORNING) is None
 
 
 # A claim
@@ -192,7 +192,7 @@ def test_two_slots_that_claim_at_the_same_moment_do_not_overlap(postgresql_store
     taken, go = threading.Event(), threading.Event()
 
     def slowly(tx: Tx):
-        lease = segments.claim(tx, "backfill", "slow", MORNING)
+        lease = claims.claim(tx, "backfill", "slow", MORNING)
         taken.set()
         assert go.wait(30)
         return lease
@@ -342,7 +342,7 @@ def test_a_lease_that_is_over_ends_nothing(store):
     assert not write(store, segments.end, old, SegmentState.FAILED, MORNING)
     assert read(store, segments.bounds, old) is None
     assert read(store, segments.bounds, new) == (minutes(0, 1000), True)
-    assert read(store, segments.lanes, new.segment.series) == 1
+    assert read(store, claims.lanes, new.segment.series) == 1
 
 
 def test_a_segment_that_is_over_is_not_claimed_again(store):
@@ -421,13 +421,13 @@ def test_a_queue_tells_its_depth_and_its_oldest_wish(store):
     make_job(store, parts=[(500, 1000), (0, 500)])
     make_job(store, wish_of("live"), queue=Queue.LIVE, now=minute(7))
     make_job(store, wish_of("paused"), hold=True)
-    assert read(store, segments.depth) == {"backfill": (2, MORNING), "live": (1, minute(7))}
+    assert read(store, claims.depth) == {"backfill": (2, MORNING), "live": (1, minute(7))}
 
 
 def test_a_waiting_job_knows_who_goes_first(store):
     """`jobs why` names the job in front, by the same order that claims."""
     first, second = make_job(store, wish_of("a")), make_job(store, wish_of("b"), now=minute(1))
-    assert read(store, segments.ahead, second.id, "backfill", second.turn) == first.id
-    assert read(store, segments.ahead, first.id, "backfill", first.turn) is None
+    assert read(store, claims.ahead, second.id, "backfill", second.turn) == first.id
+    assert read(store, claims.ahead, first.id, "backfill", first.turn) is None
     write(store, segments.end, lease_of(store), SegmentState.DONE, MORNING)
-    assert read(store, segments.ahead, second.id, "backfill", second.turn) is None
+    assert read(store, claims.ahead, second.id, "backfill", second.turn) is None

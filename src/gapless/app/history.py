@@ -33,7 +33,7 @@ from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import rows, segments
+from gapless.store import claims, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -395,7 +395,7 @@ class Gapless:
         try:
             while done < limit:
                 me, now = engine.watch.me.id, self.clock.now()
-                lease = self.store.write(partial(segments.claim, queue=job.queue, worker=me, now=now, only=job_id))
+                lease = self.store.write(partial(claims.claim, queue=job.queue, worker=me, now=now, only=job_id))
                 if lease is None:
                     break
                 done += runner.run(lease, never, limit - done)

@@ -17,7 +17,7 @@ from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Priority
 from gapless.core.span import iso
 from gapless.engine.truth import differences
-from gapless.store import events, jobs, segments, workers
+from gapless.store import claims, events, jobs, segments, workers
 
 app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.", show_default=False)]
@@ -176,10 +176,10 @@ def reasons_of(opened: Gapless, job: Job) -> list[str]:
         return [f"it is paused: `gapless jobs resume {job.id}`"]
     now = opened.clock.now()
     with opened.store.read() as tx:
-        waiting = segments.why(tx, job.id, now)
+        waiting = claims.why(tx, job.id, now)
         counted, _, _ = segments.counts(tx, job.id)
         serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
-        ahead = segments.ahead(tx, job.id, job.queue, job.turn)
+        ahead = claims.ahead(tx, job.id, job.queue, job.turn)
     reasons = [f"{counted['running']} segments are running"] if counted.get("running") else []
     for one in waiting:
         if one.blocked_until > now:

@@ -17,7 +17,7 @@ from gapless.core.job import Queue
 from gapless.core.span import SECOND
 from gapless.sources import SOURCES
 from gapless.sources.http import Http
-from gapless.store import budgets, jobs, segments, workers
+from gapless.store import budgets, claims, jobs, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite, is_safe_version, version
 from gapless.store.store import HEAD, open_store
@@ -73,7 +73,7 @@ def list_workers(json: AsJson = False, database: Database = None) -> None:
     """Show who is alive, since when, and what waits in the queues."""
     with history(database) as app, app.store.read() as tx:
         every = workers.every(tx)
-        depth = segments.depth(tx)
+        depth = claims.depth(tx)
         now = app.clock.now()
     if json:
         dump(

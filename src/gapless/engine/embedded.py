@@ -23,7 +23,7 @@ from gapless.core.segment import Lease
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
-from gapless.store import budgets, coverage, jobs, segments, series
+from gapless.store import budgets, claims, coverage, jobs, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -152,18 +152,18 @@ class Embedded:
         now = self._clock.now()
         with self._store.read() as tx:
             # A look first: an idle slot must not take the write lock four times a second.
-            if segments.peek(tx, queue, now, only=self._only) is None:
+            if claims.peek(tx, queue, now, only=self._only) is None:
                 return None
         return self._store.write(
-            lambda tx: segments.claim(tx, queue, self.watch.me.id, self._clock.now(), only=self._only)
+            lambda tx: claims.claim(tx, queue, self.watch.me.id, self._clock.now(), only=self._only)
         )
 
     def _steal(self, queue: str) -> Lease | None:
         """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
         with self._store.read() as tx:
-            found = segments.victims(tx, queue, self._only)
+            found = claims.victims(tx, queue, self._only)
             for victim in found:
-                cut = self._cut(victim, segments.lanes(tx, victim.segment.series), tx)
+                cut = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
                 if cut is not None:
                     break
             else:
@@ -225,7 +225,7 @@ class Embedded:
         with self._store.read() as tx:
             held = segments.held_by(tx, self.watch.me.id)
             now = self._clock.now()
-            waiting = {queue: segments.peek(tx, queue, now) for queue in {slot.queue for slot in self._slots}}
+            waiting = {queue: claims.peek(tx, queue, now) for queue in {slot.queue for slot in self._slots}}
         for slot, lease, stop in running:
             if lease is None or stop is None or slot.lease is not lease:
                 continue

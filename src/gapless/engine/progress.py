@@ -12,7 +12,7 @@ from gapless.core.segment import SegmentState
 from gapless.core.span import Span, intersect
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.jobs import Jobs
-from gapless.store import jobs, segments
+from gapless.store import claims, jobs, segments
 from gapless.store.store import Store
 
 #: Columns of a bar.
@@ -55,7 +55,7 @@ def progress(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int, *, wi
         counted, rows, requests = segments.counts(tx, job_id)
         names = [name for _, name in jobs.series_of(tx, job_id)]
         plans = [] if job.kind == Kind.FOLLOW else verbs.left(tx, job)
-        waiting = segments.why(tx, job_id, 0) if counted.get(SegmentState.WAITING) else []
+        waiting = claims.why(tx, job_id, 0) if counted.get(SegmentState.WAITING) else []
     if job.kind == Kind.FOLLOW:
         # Finished segments of a standing job are folded into its totals.
         rows, requests = rows + job.rows, requests + job.requests

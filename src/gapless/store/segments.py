@@ -1,4 +1,4 @@
-"""Segments: made, claimed, split, released, ended. The same predicates claim work and explain why it waits."""
+"""Segments: made, moved on under their lease, split, released, ended. `claims` says who gets which."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    and_,
     bindparam,
     case,
     delete,
-    exists,
     func,
     insert,
-    literal,
-    or_,
     select,
     update,
 )
@@ -23,19 +18,16 @@ from sqlalchemy import (
 from gapless.core.job import Direction, JobState
 from gapless.core.plan import SegmentPlan
 from gapless.core.segment import LIVE, Lease, Segment, SegmentState
-from gapless.core.span import DAY, Instant, Span
-from gapless.store import series as store_series
+from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
-from gapless.store.schema import budget, job, segment, series
+from gapless.store.schema import job, segment, series
 from gapless.store.sql import Statement, among
 
-#: How often a claim looks again when another slot was faster.
-CLAIM_TRIES = 3
 _b = bindparam
 _WAITING, _RUNNING = SegmentState.WAITING.value, SegmentState.RUNNING.value
 _ACTIVE = [JobState.PENDING.value, JobState.RUNNING.value]
 
-_COLUMNS = (
+COLUMNS = (
     segment.c.id,
     segment.c.job,
     segment.c.series,
@@ -58,72 +50,12 @@ _COLUMNS = (
     job.c.created_at.label("wished_at"),
     job.c.priority,
 )
-_JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
+JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 
-_other = segment.alias("other")
-
-
-def _left(table: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
-    """The bounds of what a segment still has to do."""
-    ahead = table.c.direction == Direction.FORWARD.value
-    return case((ahead, table.c.cursor), else_=table.c.start), case((ahead, table.c.end), else_=table.c.cursor)
-
-
-_mine, _theirs = _left(segment), _left(_other)
-#: Another segment of the series is under a live lease and would ask for the same part.
-_overlapped = and_(
-    _other.c.series == segment.c.series,
-    _other.c.state == _RUNNING,
-    _other.c.id != segment.c.id,
-    _theirs[0] < _mine[1],
-    _mine[0] < _theirs[1],
-)
-_blocked = and_(budget.c.blocked_until.is_not(None), budget.c.blocked_until > _b("now"))
-_spent = and_(
-    budget.c.daily.is_not(None),
-    budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily // 50),
-    budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
-)
-_claimable = and_(
-    segment.c.state == _WAITING,
-    among(job.c.state, _ACTIVE),
-    segment.c.retry_at <= _b("now"),
-    func.coalesce(budget.c.blocked_until, 0) <= _b("now"),
-    or_(budget.c.key.is_(None), ~_spent),
-    ~exists(select(_other.c.id).where(_overlapped)),
-)
-_QUEUED = segment.join(job, job.c.id == segment.c.job).outerjoin(budget, budget.c.key == segment.c.budget)
-
-
-def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
-    """The next claimable segment of a queue: to look at, and to take under its row lock."""
-    chosen = (
-        select(segment.c.id, segment.c.job, segment.c.turn, job.c.priority, segment.c.series)
-        .select_from(_QUEUED)
-        .where(segment.c.queue == _b("queue"), _claimable, *narrowed)
-        .order_by(segment.c.turn, segment.c.job, segment.c.id)
-        .limit(1)
-    )
-    locked = chosen.with_for_update(of=segment, skip_locked=True)
-    return Statement(chosen), Statement(chosen, postgresql=locked)
-
-
-_PEEK, _NEXT = _next()
-_PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"))
-_CLAIM = Statement(
-    update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.state == _WAITING, ~exists(select(_other.c.id).where(_overlapped)))
-    .values(state=_RUNNING, epoch=segment.c.epoch + 1, worker=_b("its_worker"), claimed_at=_b("now"))
-)
-_START_JOB = Statement(
-    update(job)
-    .where(job.c.id == _b("its_id"), job.c.state == JobState.PENDING.value)
-    .values(state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")))
-)
-_GET = Statement(select(*_COLUMNS).select_from(_JOINED).where(segment.c.id == _b("its_id")))
+_GET = Statement(select(*COLUMNS).select_from(JOINED).where(segment.c.id == _b("its_id")))
 _OF_JOB = Statement(
-    select(*_COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
-    .select_from(_JOINED)
+    select(*COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
+    .select_from(JOINED)
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
 )
@@ -235,52 +167,10 @@ _COUNT = Statement(
     .where(segment.c.job == _b("job"))
     .group_by(segment.c.state)
 )
-_LANES = Statement(select(func.count()).where(segment.c.series == _b("series"), segment.c.state == _RUNNING))
-_VICTIMS = Statement(
-    select(*_COLUMNS)
-    .select_from(_JOINED)
-    .where(
-        segment.c.state == _RUNNING,
-        segment.c.queue == _b("queue"),
-        job.c.state == JobState.RUNNING.value,
-        or_(_b("only") == 0, segment.c.job == _b("only")),
-    )
-    .order_by((_mine[1] - _mine[0]).desc())
-    .limit(4)
-)
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
     .where(segment.c.worker == _b("its_worker"))
-)
-_WHY = Statement(
-    select(
-        segment.c.id,
-        segment.c.queue,
-        segment.c.turn,
-        segment.c.retry_at,
-        segment.c.error,
-        case((_blocked, budget.c.blocked_until), else_=0),
-        case((_spent, 1), else_=0),
-        func.coalesce(select(func.min(_other.c.job)).where(_overlapped).scalar_subquery(), 0),
-    )
-    .select_from(_QUEUED)
-    .where(segment.c.job == _b("job"), segment.c.state == _WAITING)
-    .order_by(segment.c.id)
-    .limit(1000)
-)
-_AHEAD = Statement(
-    select(func.min(segment.c.job)).where(
-        segment.c.queue == _b("queue"),
-        segment.c.job != _b("job"),
-        or_(segment.c.state == _RUNNING, and_(segment.c.state == _WAITING, segment.c.turn < _b("turn"))),
-    )
-)
-_DEPTH = Statement(
-    select(segment.c.queue, func.count(), func.min(job.c.created_at))
-    .select_from(segment.join(job, job.c.id == segment.c.job))
-    .where(segment.c.state == _WAITING, among(job.c.state, _ACTIVE))
-    .group_by(segment.c.queue)
 )
 _HELD = SegmentState.HELD.value
 _DONE_SUMS = Statement(
@@ -308,23 +198,9 @@ class Detail:
     retry_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why a waiting segment is not claimed: every predicate of the claim, spelled out."""
-
-    id: int
-    queue: str
-    turn: int
-    retry_at: Instant
-    error: str
-    blocked_until: Instant
-    is_quota_spent: bool
-    #: The job that is fetching the same part, or 0.
-    overlapped_by: int
-
-
-def _segment(row: tuple[Any, ...]) -> Segment:
-    return Segment(**{column.name: value for column, value in zip(_COLUMNS, row, strict=True)})
+def of_row(row: tuple[Any, ...]) -> Segment:
+    """A segment from a row of `COLUMNS`."""
+    return Segment(**{column.name: value for column, value in zip(COLUMNS, row, strict=True)})
 
 
 def add(
@@ -357,30 +233,11 @@ def add(
     )
 
 
-def claim(tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = None) -> Lease | None:
-    """Give the next claimable segment of a queue (of job `only`) to a worker, in the strict order of claiming."""
-    narrowed = {} if only is None else {"job": only}
-    for _ in range(CLAIM_TRIES):
-        found = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
-        if found is None:
-            return None
-        segment_id, job_id, series_id = found[0], found[1], found[4]
-        # Under the lock of the series: two slots that claim at the same moment must see each other.
-        store_series.lock(tx, series_id)
-        if tx.run(_CLAIM, its_id=segment_id, its_worker=worker, now=now) == 1:
-            tx.run(_START_JOB, its_id=job_id, now=now)
-            row = tx.one(_GET, its_id=segment_id)
-            assert row is not None
-            claimed = _segment(row)
-            return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
-    return None
-
-
-def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[int, int] | None:
-    """Place and priority of the segment that a claim would take."""
-    narrowed = {} if only is None else {"job": only}
-    row = tx.one(_PEEK if only is None else _PEEK_OF_JOB, queue=queue, now=now, **narrowed)
-    return None if row is None else (row[2], row[3])
+def get(tx: Tx, segment_id: int) -> Segment:
+    """A segment by id."""
+    row = tx.one(_GET, its_id=segment_id)
+    assert row is not None, f"no segment {segment_id}"
+    return of_row(row)
 
 
 def fence(tx: Tx, lease: Lease) -> tuple[int, int, int, str, int, int] | None:
@@ -470,17 +327,6 @@ def steal(tx: Tx, victim: Lease, at: Instant, budget_key: str) -> bool:
     return True
 
 
-def victims(tx: Tx, queue: str, only: int | None) -> list[Lease]:
-    """Running segments with the most left, as leases that may be cut."""
-    found = [_segment(row) for row in tx.rows(_VICTIMS, queue=queue, only=only or 0)]
-    return [Lease(segment=one, epoch=one.epoch, worker="") for one in found]
-
-
-def lanes(tx: Tx, series_id: int) -> int:
-    """How many segments of a series are running."""
-    return int(tx.value(_LANES, series=series_id))
-
-
 def rescue(tx: Tx, worker: str) -> list[tuple[int, int]]:
     """Take the segments of a dead worker back; attempts are not charged. Returns (segment, job) pairs."""
     return [(int(one), int(its_job)) for one, its_job in tx.rows(_RESCUE, dead=worker)]
@@ -515,32 +361,13 @@ def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
 
 def of_job(tx: Tx, job_id: int) -> list[Detail]:
     """All segments of a job, oldest first."""
-    wide = len(_COLUMNS)
-    return [Detail(_segment(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
+    wide = len(COLUMNS)
+    return [Detail(of_row(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
 
 
 def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
     """Epoch, job state and job rate of every segment a worker holds."""
     return {row[0]: (row[1], row[2], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
-
-
-def why(tx: Tx, job_id: int, now: Instant) -> list[Waiting]:
-    """Why the waiting segments of a job wait."""
-    return [
-        Waiting(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7])
-        for row in tx.rows(_WHY, job=job_id, now=now)
-    ]
-
-
-def ahead(tx: Tx, job_id: int, queue: str, turn: int) -> int | None:
-    """A job whose segments run in the queue or come first."""
-    found: int | None = tx.value(_AHEAD, job=job_id, queue=queue, turn=turn)
-    return found
-
-
-def depth(tx: Tx) -> dict[str, tuple[int, Instant]]:
-    """Waiting segments of each queue, and when the oldest of their jobs was made."""
-    return {row[0]: (int(row[1]), int(row[2])) for row in tx.rows(_DEPTH)}
 
 
 def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:

@@ -13,7 +13,7 @@ from gapless.core.page import Page, Row
 from gapless.core.plan import SegmentPlan
 from gapless.core.segment import Lease, Side
 from gapless.core.span import MINUTE, Instant, Span, instant
-from gapless.store import jobs, pages, segments, series
+from gapless.store import claims, jobs, pages, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -114,7 +114,7 @@ def claim(
     store: Store, worker: str = "worker", *, queue: Queue = Queue.BACKFILL, now: Instant = MORNING
 ) -> Lease | None:
     """What a free slot of `worker` gets at `now`."""
-    return store.write(lambda tx: segments.claim(tx, queue, worker, now))
+    return store.write(lambda tx: claims.claim(tx, queue, worker, now))
 
 
 def lease_of(store: Store, worker: str = "worker", **more: Any) -> Lease:
