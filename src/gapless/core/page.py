@@ -7,7 +7,8 @@ from typing import Any
 
 from gapless.core.span import Instant, Span, span
 
-#: A record as the store writes it: time, further key columns, then the dataset's columns in their order.
+#: A record as the store writes it: time, further key columns, then the dataset's columns in their order. Times are
+#: instants (integers); decimals and dates are text, which both databases take exactly.
 Row = tuple[Any, ...]
 
 

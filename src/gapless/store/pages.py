@@ -61,7 +61,8 @@ def commit(
     since = series.lock(tx, series_id)
     stored = _store(tx, dataset, series_id, page)
     if page.nothing_before is not None:
-        if since is None or since < page.nothing_before:
+        # Also when it is said again: a dated fact counts from its last date on.
+        if since is None or since <= page.nothing_before:
             series.set_since(tx, series_id, page.nothing_before, now)
     elif since is not None and page.rows and page.rows[0][0] < since:
         series.set_since(tx, series_id, None, now)

@@ -13,7 +13,7 @@ from gapless.store.database import Database, Tx, Work
 
 T = TypeVar("T")
 
-#: Deadlocks and broken connections are tried again this often.
+#: A deadlock is tried again this often, a broken connection once: works do not mind being repeated.
 ATTEMPTS = 5
 
 
@@ -60,6 +60,8 @@ class Postgres(Database):
             except psycopg.Error as error:
                 if connection.closed:
                     self.drop(connection)
+                    if attempt == 1:
+                        continue
                 meant = self.explain(error)
                 raise meant or error from error
         raise AssertionError("unreachable")

@@ -200,7 +200,8 @@ class Detail:
 
 def of_row(row: tuple[Any, ...]) -> Segment:
     """A segment from a row of `COLUMNS`."""
-    return Segment(**{column.name: value for column, value in zip(COLUMNS, row, strict=True)})
+    values = {column.name: value for column, value in zip(COLUMNS, row, strict=True)}
+    return Segment(**{**values, "may_turn": bool(values["may_turn"])})
 
 
 def add(

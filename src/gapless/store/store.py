@@ -78,7 +78,7 @@ def database(url: str, *, durable: bool = False, busy_seconds: float = 30.0) -> 
 
 
 def open_store(url: str, *, durable: bool = False, create: bool = True, busy_seconds: float = 30.0) -> Store:
-    """Open a store; a new SQLite file (or, with `create`, an empty PostgreSQL schema) gets its tables.
+    """Open a store; with `create` an empty or older database gets its tables, without it is refused.
 
     Raises `StoreError` for a database that is out of reach, newer than the program, behind it, or not ours.
     """

@@ -169,9 +169,10 @@ def failure(reply: Reply, series: str) -> SourceError:
 
 
 def _refused(reply: Reply, message: str) -> Refused:
-    told = re.search(r"\d+", reply.retry_after or "") or re.search(r"(\d+)\s*(?:s\b|sec)", message)
+    # A `Retry-After` that is a date would be new here; the doubling of repeated refusals covers it.
+    told = re.fullmatch(r"(\d+)", reply.retry_after or "") or re.search(r"(\d+)\s*(?:s\b|sec)", message)
     fallback = 60.0 if reply.status == 418 else 1.0
-    seconds = fallback if told is None else float(told[1] if told.re.groups else told[0])
+    seconds = fallback if told is None else float(told[1])
     return Refused(f"upbit told us to wait (HTTP {reply.status})", source="upbit", seconds=seconds)
 
 
