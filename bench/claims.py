@@ -1,0 +1,105 @@
+"""Claiming and finishing segments in which nothing is missing: what the engine costs where no source is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import rig, table
+from gapless.app import Gapless
+from gapless.core.clock import SystemClock
+from gapless.core.job import Queue
+from gapless.core.pacing import Backoff
+from gapless.core.segment import Lease
+from gapless.core.span import MINUTE
+from gapless.engine.runner import Runner
+from gapless.store import coverage, segments, series
+from gapless.store.database import Tx
+from gapless.store.store import database
+
+#: What DESIGN.md holds, in segments a second.
+HOLD = 5_000
+SERIES, MINUTES = 20, 1_000
+#: Nobody is asked: all is covered.
+NOWHERE = "http://127.0.0.1:9"
+
+
+def run(*, long: bool) -> Iterator[table.Line]:
+    """One slot on one file, for a small job and for a large one."""
+    for number in (500, 10_000 if long else 4_000):
+        with rig.folder() as place:
+            rate, bare = _rate(place, number), _bare(place, number)
+        yield table.Line(
+            name=f"claim and finish, job of {number:,} segments, SQLite",
+            measured=f"{rate:,.0f}/s",
+            limit=f"{bare:,.0f}/s, two bare updates",
+            ratio=rate / bare,
+            hold=f"≥ {HOLD:,}/s",
+            ok=rate >= HOLD,
+        )
+
+
+def _rate(place: Path, number: int) -> float:
+    """Segments a second."""
+    with rig.history_at(f"sqlite:///{place / 'history.db'}", NOWHERE) as history:
+        history.dataset(rig.CANDLES.name)
+        _make(history, number)
+        runner = Runner(history.store, history.catalogue, history.jobs, SystemClock(), Backoff())
+        stop = threading.Event()
+        done = 0
+        began = time.perf_counter()
+        while lease := _claim(history):
+            runner.run(lease, stop)
+            done += 1
+        took = time.perf_counter() - began
+    if done != number:
+        raise RuntimeError(f"{done} of {number} segments were claimed")
+    return number / took
+
+
+def _make(history: Gapless, number: int) -> None:
+    """A job of so many segments in a history that is covered."""
+    names = [f"KRW-S{i}" for i in range(SERIES)]
+    parts = number // SERIES
+    whole = rig.minutes_before(rig.END, parts * MINUTES)
+
+    def cover(tx: Tx) -> None:
+        for name in names:
+            coverage.extend(tx, series.ensure(tx, rig.CANDLES.name, name), whole)
+
+    history.store.write(cover)
+    ends = range(whole.end, whole.start, -MINUTES * MINUTE)
+    rig.make_segments(history.store, names, [rig.minutes_before(end, MINUTES) for end in ends])
+
+
+def _claim(history: Gapless) -> Lease | None:
+    """The two steps of a slot: a look, then the claim."""
+    now = history.clock.now()
+    with history.store.read() as tx:
+        if segments.peek(tx, Queue.BACKFILL, now) is None:
+            return None
+    return history.store.write(lambda tx: segments.claim(tx, Queue.BACKFILL, "bench", now))
+
+
+def _bare(place: Path, number: int) -> float:
+    """Segments a second when each costs two updates by its id, each in its own transaction."""
+    opened = database(f"sqlite:///{place / 'bare.db'}")
+    connection = opened.connect()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE segment (id INTEGER PRIMARY KEY, state TEXT, epoch INTEGER)")
+        cursor.execute("BEGIN")
+        cursor.executemany("INSERT INTO segment VALUES (?, 'waiting', 0)", [(i,) for i in range(number)])
+        cursor.execute("COMMIT")
+        began = time.perf_counter()
+        for i in range(number):
+            for state in ("running", "done"):
+                cursor.execute("BEGIN IMMEDIATE")
+                cursor.execute("UPDATE segment SET state = ?, epoch = epoch + 1 WHERE id = ?", (state, i))
+                cursor.execute("COMMIT")
+        return number / (time.perf_counter() - began)
+    finally:
+        connection.close()
+        opened.close()
