@@ -15,7 +15,7 @@ from gapless.core.pacing import Backoff
 from gapless.core.segment import Lease
 from gapless.core.span import MINUTE
 from gapless.engine.runner import Runner
-from gapless.store import coverage, segments, series
+from gapless.store import claims, coverage, series
 from gapless.store.database import Tx
 from gapless.store.store import database
 
@@ -78,9 +78,9 @@ def _claim(history: Gapless) -> Lease | None:
     """The two steps of a slot: a look, then the claim."""
     now = history.clock.now()
     with history.store.read() as tx:
-        if segments.peek(tx, Queue.BACKFILL, now) is None:
+        if claims.peek(tx, Queue.BACKFILL, now) is None:
             return None
-    return history.store.write(lambda tx: segments.claim(tx, Queue.BACKFILL, "bench", now))
+    return history.store.write(lambda tx: claims.claim(tx, Queue.BACKFILL, "bench", now))
 
 
 def _bare(place: Path, number: int) -> float:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gapless.core.job import JobState
+from gapless.core.job import JobState, Kind
 from gapless.engine.progress import Progress
 
 #: How much of a stretch of the bar is done, in eighths.
@@ -67,12 +67,13 @@ def line(made: Progress, rate: Rate) -> Text:
     style = _STYLES.get(JobState(made.job.state), "cyan")
     text = Text()
     text.append(f"job {made.job.id} ", style="bold")
-    text.append(f"{made.job.state:<9}", style=style)
+    text.append(f"{made.job.state:<11}", style=style)
     if made.bar:
         text.append("▕")
         text.append(shades(made.bar), style=style)
         text.append("▏")
-    text.append(f" {made.percent:5.1f} %  {made.rows:,} rows  {made.requests:,} requests")
+    share = "standing" if made.job.kind == Kind.FOLLOW else f"{made.percent:5.1f} %"
+    text.append(f" {share}  {made.rows:,} rows  {made.requests:,} requests")
     if made.job.state == JobState.RUNNING and a_second:
         text.append(f"  {a_second:.1f}/s  {rows_a_second:,.0f} rows/s")
         text.append(f"  ETA {duration(made.requests_left / a_second)}")

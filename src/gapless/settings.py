@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_config_path, user_data_path
 
 from gapless.core.errors import UsageError
-from gapless.sources import SOURCES
+from gapless.sources import DEFAULT_URLS, SOURCES
 
 FILE = "gapless.toml"
 
@@ -46,7 +47,7 @@ class Settings:
 
     def base_url(self, source: str) -> str:
         """Where a source's requests go."""
-        return self.base_urls.get(source) or SOURCES[source].default_url
+        return self.base_urls.get(source) or DEFAULT_URLS[source]
 
 
 def default_database_url() -> str:
@@ -76,7 +77,27 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         "durable": lambda text: _yes("durable", text),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
+    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in _OF_SOURCE)]
+    _check_unknown(said, known)
     return replace(made, base_urls=urls, rates=rates, scopes=scopes, **values)
+
+
+_OF_SOURCE = ("base_url", "rate", "scope")
+
+
+def _check_unknown(left: Mapping[str, str], known: list[str]) -> None:
+    """Refuse a name that is nearly one of ours: a misspelt setting must not be silently without effect."""
+    for name in left:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if near and name not in _OTHERS:
+            variable = f"GAPLESS_{name.upper()}"
+            raise UsageError(
+                f"{variable}: there is no such setting", field=variable, hint=f"did you mean GAPLESS_{near[0].upper()}?"
+            )
+
+
+#: Names that other parts of the project read.
+_OTHERS = ("test_database_url", "demo_folder")
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

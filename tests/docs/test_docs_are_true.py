@@ -16,8 +16,8 @@ import typer
 
 from gapless.cli import app
 from gapless.core.errors import Exit
-from gapless.core.job import MOVES
 from gapless.core.segment import SegmentState
+from gapless.engine.jobs import ORDERED
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES
 
@@ -62,6 +62,8 @@ def named_in(call: ast.Call) -> set[str]:
     name = call.args[place]
     if isinstance(name, ast.Constant):
         return {str(name.value)}
+    if ast.unparse(name) == "ORDERED[verb]":
+        return set(ORDERED.values())
     # A name handed through (`_note` itself) was seen where it came from.
     return composed(ast.unparse(name)) if isinstance(name, ast.JoinedStr) else set()
 
@@ -69,7 +71,7 @@ def named_in(call: ast.Call) -> set[str]:
 def composed(text: str) -> set[str]:
     """The events of a name that is put together from a move of a job or a state of a segment."""
     endings = {
-        "f'job.{verb}'": {f"job.{verb}" for verb in MOVES} - {"job.claim"},
+        "f'job.{verb}'": {"job.done", "job.incomplete", "job.failed"},
         "f'segment.{state.value}'": {f"segment.{state.value}" for state in segment_ends()},
     }
     assert text in endings, f"{text}: say here which events this can be"

@@ -6,6 +6,7 @@ import getpass
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from types import TracebackType
@@ -16,7 +17,7 @@ import polars as pl
 from gapless.app.running import Running
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import SourceError, UsageError
+from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
@@ -136,11 +137,12 @@ class Gapless:
         days: float | None = None,
         fill: bool = True,
         as_of: When | None = None,
+        progress: bool = False,
     ) -> pl.DataFrame:
         """Rows of a series in `[start, end)` as a polars frame: database first, fetching only what is missing.
 
         Columns: `time` (start of the record, UTC, microseconds) and the dataset's own. `fill=False` never touches the
-        network. Raises `SourceError` when the missing part could not be fetched.
+        network; `progress=True` draws a bar. Raises `SourceError` when the missing part could not be fetched.
         """
         found = self.dataset(dataset)
         if as_of is not None:
@@ -152,26 +154,33 @@ class Gapless:
         (name,) = self.catalogue.series(found, [series])
         asked, _ = self.span(found, start, end, days)
         if fill:
-            self._fill_for_reading(found, name, asked)
+            self._fill_for_reading(found, name, asked, progress)
         with self.store.read() as tx:
             series_id = ledger.find(tx, found.name, name)
             if series_id is None:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked)
 
-    def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span) -> None:
+    def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, progress: bool) -> None:
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, 0)
         with self.store.read() as tx:
             if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
                 return
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
-        state = handle.wait()
+        try:
+            state = handle.wait(progress=progress)
+        except BaseException:
+            # Nobody waits for it any more; one that others wait for too is theirs.
+            if not handle.adopted:
+                with suppress(GaplessError):
+                    handle.cancel()
+            raise
         if state in (JobState.FAILED, JobState.CANCELLED, JobState.PAUSED):
             job = handle.job
             raise SourceError(
                 job.error or f"the read's job {job.id} is {job.state}",
                 source=dataset.source,
-                hint="fill=False reads what is stored",
+                hint="fill=False (--no-fill) reads what is stored",
             )
 
     def plan(
@@ -419,6 +428,8 @@ class Gapless:
         if made.adopted and job.state == JobState.PAUSED:
             job = self.jobs.resume(job.id)
         self.dataset(job.dataset)
+        if self.settings.slots < 1 and not job.is_final:
+            raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
         engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 

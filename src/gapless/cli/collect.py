@@ -191,7 +191,7 @@ def fill(
                 f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
             )
         state = foreground(app, app.run(made.job.id))
-        if made.adopted and state is JobState.DONE:
+        if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             late = app.jobs.create(app.wish(found, names, start, end, days=days, mode=mode, direction=direction))
             state = foreground(app, app.run(late.job.id))

@@ -24,7 +24,7 @@ from gapless.settings import Settings, load
 
 Dataset = Annotated[str, typer.Argument(help="Dataset, such as upbit.candles.1m.", show_default=False)]
 Series = Annotated[str, typer.Argument(help="Series, such as KRW-BTC.", show_default=False)]
-SeriesMany = Annotated[list[str] | None, typer.Argument(metavar="SERIES...", help="Series, such as KRW-BTC.")]
+SeriesMany = Annotated[list[str] | None, typer.Argument(metavar="SERIES", help="Series, such as KRW-BTC; one or more.")]
 From = Annotated[str | None, typer.Option("--from", help="Start: 2024, 2024-01, 2024-01-31 or 2024-01-31T09:00Z.")]
 To = Annotated[str | None, typer.Option("--to", help="End: a bare date is included, an instant is not. Default: now.")]
 Days = Annotated[float | None, typer.Option("--days", help="Instead of --from: so many days before the end.")]

@@ -14,8 +14,9 @@ from gapless.bars import Rate, line
 from gapless.cli.collect import EXITS, detach_worker, foreground
 from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
 from gapless.core.errors import Exit, UsageError
-from gapless.core.job import Job, JobState, Priority
-from gapless.core.span import iso
+from gapless.core.job import Job, JobState, Kind, Priority
+from gapless.core.span import Instant, iso
+from gapless.core.words import counted_word
 from gapless.engine.truth import differences
 from gapless.store import claims, events, jobs, segments, workers
 
@@ -26,10 +27,10 @@ Detach = Annotated[bool, typer.Option("--detach", help="Start a worker in the ba
 
 
 @app.callback()
-def default(ctx: typer.Context) -> None:
+def default(ctx: typer.Context, json: AsJson = False, database: Database = None) -> None:
     """See and steer jobs; without a verb, list them."""
     if ctx.invoked_subcommand is None:
-        list_jobs()
+        list_jobs(json=json, database=database)
 
 
 def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
@@ -49,8 +50,9 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "queue": job.queue,
         "owner": job.owner,
         "start": iso(job.start),
-        "end": iso(job.end),
-        "percent": round(made.percent, 3),
+        "end": None if job.kind == Kind.FOLLOW else iso(job.end),
+        # A standing job has no end to be measured against.
+        "percent": None if job.kind == Kind.FOLLOW else round(made.percent, 3),
         "processed": made.processed,
         "total": made.total,
         "cached": made.cached,
@@ -87,7 +89,7 @@ def list_jobs(
         (
             o["id"],
             o["state"],
-            f"{o['percent']:.1f} %",
+            "standing" if o["percent"] is None else f"{o['percent']:.1f} %",
             o["dataset"],
             o["name"],
             f"{o['rows']:,}",
@@ -129,7 +131,7 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
     out.print(line(made, Rate()))
     one = made.job
     out.print(
-        f"{one.dataset}, {one.series_count} series, {one.span}, mode {one.mode},"
+        f"{one.dataset}, {one.series_count} series, {_span(one)}, mode {one.mode},"
         f" made {when(one.created_at)} by {one.owner}",
         highlight=False,
     )
@@ -156,6 +158,11 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
     )
 
 
+def _span(job: Job) -> str:
+    """A job's span; a standing one has no end."""
+    return f"from {iso(job.start)} on" if job.kind == Kind.FOLLOW else str(job.span)
+
+
 @app.command()
 def why(job: JobId, json: AsJson = False, database: Database = None) -> None:
     """Say why a job is not going on."""
@@ -180,21 +187,26 @@ def reasons_of(opened: Gapless, job: Job) -> list[str]:
         counted, _, _ = segments.counts(tx, job.id)
         serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
         ahead = claims.ahead(tx, job.id, job.queue, job.turn)
-    reasons = [f"{counted['running']} segments are running"] if counted.get("running") else []
-    for one in waiting:
-        if one.blocked_until > now:
-            reasons.append(f"the source told us to wait until {when(one.blocked_until)}")
-        if one.is_quota_spent:
-            reasons.append("the daily quota is spent; it goes on by itself after the reset")
-        if one.retry_at > now:
-            reasons.append(f"it tries again at {when(one.retry_at)}: {one.error}")
-        if one.overlapped_by:
-            reasons.append(f"job {one.overlapped_by} is fetching it")
+    if job.kind == Kind.FOLLOW and not serving:
+        return [f"nobody follows: `gapless follow {job.dataset} …` with the same series goes on"]
+    reasons = [f"{counted_word(counted['running'], 'segment')} running"] if counted.get("running") else []
+    reasons += [reason for one in waiting for reason in _waits(one, now)]
     if waiting and not serving:
         reasons.append(f"no worker serves queue {job.queue}: `gapless jobs resume {job.id} --here` or `gapless worker`")
     elif waiting and not reasons and ahead is not None:
         reasons.append(f"it is behind job {ahead}")
     return list(dict.fromkeys(reasons)) or ["it is about to go on"]
+
+
+def _waits(one: claims.Waiting, now: Instant) -> list[str]:
+    """Why one segment waits."""
+    reasons = {
+        f"the source told us to wait until {when(one.blocked_until)}": one.blocked_until > now,
+        "the daily quota is spent; it goes on by itself after the reset": one.is_quota_spent,
+        f"it tries again at {when(one.retry_at)}: {one.error}": one.retry_at > now,
+        f"job {one.overlapped_by} is fetching it": one.overlapped_by != 0,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from gapless.cli.common import Database, Dataset, Days, From, Series, To, history, out
+from gapless.cli.common import Database, Dataset, Days, From, Series, To, err, history, out
 from gapless.core.errors import UsageError
+from gapless.core.words import counted_word
+from gapless.engine.truth import Stretch, Word
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +36,20 @@ def read(
     kind = _format(format_, output)
     _check_output(output)
     with history(database) as app:
-        frame = app.read(dataset, series, start, end, days=days, fill=not no_fill)
+        frame = app.read(dataset, series, start, end, days=days, fill=not no_fill, progress=err.is_terminal)
+        _warn(app.stretches(app.dataset(dataset), series, start, end, days))
     _write(frame, kind, output)
+
+
+def _warn(parts: list[Stretch]) -> None:
+    """Say on standard error what the rows do not cover: a hole must not pass as quiet minutes."""
+    for word, hint in (
+        (Word.MISSING, "`gapless fill` fetches them"),
+        (Word.QUARANTINED, "--mode missing+failed asks again"),
+    ):
+        lost = sum(one.cells for one in parts if one.word is word)
+        if lost:
+            err.print(f"{counted_word(lost, 'period')} {word.value}: {hint}", highlight=False)
 
 
 _FORMATS = ("csv", "json", "parquet", "table")
@@ -79,6 +93,8 @@ def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
             frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
         elif kind == "json":
             frame.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(target)
+            if part is None:
+                target.write(b"\n")
         else:
             frame.write_parquet(target)
         if part is not None and output is not None:

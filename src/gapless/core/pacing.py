@@ -109,7 +109,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """No departure yet: ask again at `at`, for this reason: budget, block or quota."""
+    """No departure yet: ask again at `at`, for this reason: budget, block, probe or quota."""
 
     at: Instant
     reason: str
@@ -130,7 +130,7 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
     # Further ahead than anybody reserves: the trace of a clock that jumped.
     tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
     if tat > now + reach:
-        return budget, Later(tat - reach, "block" if budget.probing == PROBE_OUT else "budget")
+        return budget, Later(tat - reach, "probe" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE
     count = 1 if probe else batch(step)
     if allowed is not None:

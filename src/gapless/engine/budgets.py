@@ -15,6 +15,9 @@ from gapless.store import budgets
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
+#: Seconds between two looks at whether a probe has succeeded.
+PROBE_LOOK = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Departed:
@@ -62,6 +65,7 @@ class Gate:
         return Stopped()
 
     def _take(self, stop: threading.Event) -> _Slot | Later | Stopped:
+        waited = 0.0
         while not stop.is_set():
             if self._pool:
                 return self._pool.popleft()
@@ -74,7 +78,11 @@ class Gate:
                 )
                 continue
             wait = (granted.at - now) / SECOND
-            if wait > PATIENCE or (granted.reason != "budget" and wait > 0.5):
+            if granted.reason == "probe" and waited < PATIENCE:
+                # The one that probes comes back soon, and its success frees us at once.
+                wait = min(wait, PROBE_LOOK)
+                waited += wait
+            elif wait > PATIENCE or granted.reason != "budget":
                 return granted
             self._clock.wait(stop, max(0.001, wait))
         return Stopped()

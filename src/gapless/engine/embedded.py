@@ -178,7 +178,7 @@ class Embedded:
         limit = self._runner.limit(victim)
         latency = self._runner.latency.get(limit.key)
         budget = budgets.load(tx, limit.key)
-        if latency is None or latency.seconds is None or budget is None:
+        if latency is None or latency.seconds is None or budget is None or limit.key in self._runner.troubled:
             return None
         step = budget.step / 1_000_000
         if step and lanes >= latency.seconds / step + 1:

@@ -18,6 +18,7 @@ from gapless.core.job import MOVES, Job, JobState, Kind, Priority, Queue, Wish
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant
+from gapless.core.words import counted_word
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
 from gapless.store import budgets, coverage, events, jobs, quarantine, segments, series
@@ -28,6 +29,8 @@ from gapless.store.store import Store
 #: clock that is a moment late must not make the last candle wait.
 MARGIN = 1_500_000
 
+#: The events of people's verbs.
+ORDERED = {"pause": "job.paused", "resume": "job.resumed", "cancel": "job.cancelled", "retry": "job.retried"}
 #: Periods that a follower fetches of a series of which nothing is stored.
 FOLLOW_PERIODS = 200
 
@@ -107,11 +110,10 @@ class Jobs:
         return made
 
     def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
-        """Make the budget's row; a rate in the settings overrides what it says."""
+        """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
         limit = self._catalogue.limit(dataset)
         budgets.ensure(tx, limit, limit.rate)
-        if self._catalogue.has_own_rate(dataset):
-            budgets.set_rate(tx, limit.key, limit.rate)
+        budgets.set_rate(tx, limit.key, limit.rate)
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
@@ -214,9 +216,9 @@ class Jobs:
             for lost in one.missing:
                 its_id = series.ensure(tx, job.dataset, one.series)
                 quarantine.add(tx, its_id, lost, job=job_id, reason="no progress", at=now)
-        given_up = quarantine.of_job(tx, job_id)
+        given_up = sum(len(one.quarantined) for one in self._left(tx, job, now))
         if given_up:
-            self._finish(tx, job, "incomplete", now, f"{len(given_up)} spans are quarantined")
+            self._finish(tx, job, "incomplete", now, f"{counted_word(given_up, 'span')} quarantined")
         else:
             self._finish(tx, job, "done", now, _note(planned, self._catalogue.dataset(job.dataset)))
         return None
@@ -258,7 +260,8 @@ class Jobs:
         """Take a failed, incomplete or cancelled job up again: exactly what it still misses."""
 
         def again(tx: Tx, job: Job, now: Instant) -> None:
-            quarantine.release(tx, job.id)
+            for series_id, _ in jobs.series_of(tx, job.id):
+                quarantine.release(tx, series_id, job.span)
             segments.revive(tx, job.id)
             jobs.set_lacking(tx, job.id, job.total + 1)
             self._settle(tx, job.id, now)
@@ -276,7 +279,7 @@ class Jobs:
         def write(tx: Tx) -> Job:
             self._require(tx, job_id)
             before = jobs.order(tx, job_id, verb, now)
-            events.add(tx, now, f"job.{verb}", f"was {before.state}", job=job_id)
+            events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
             then(tx, before, now)
             return self._require(tx, job_id)
 
@@ -290,6 +293,8 @@ class Jobs:
         def write(tx: Tx) -> Job:
             job = self._require(tx, job_id)
             segments.hurry(tx, job_id, jobs.set_priority(tx, job, priority))
+            now = self._clock.now()
+            events.add(tx, now, "job.changed", f"priority {priority.name.lower()}", job=job_id)
             return self._require(tx, job_id)
 
         changed = self._store.write(write, urgent=True)
@@ -302,6 +307,7 @@ class Jobs:
         def write(tx: Tx) -> Job:
             self._require(tx, job_id)
             jobs.set_rate(tx, job_id, rate)
+            events.add(tx, self._clock.now(), "job.changed", f"rate {rate or 'of its source'}", job=job_id)
             if rate is not None:
                 budgets.set_rate(tx, job_budget(job_id), rate)
             return self._require(tx, job_id)

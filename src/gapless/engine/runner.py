@@ -80,6 +80,8 @@ class Runner:
         self._chance = random.Random(seed)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
+        #: Budgets whose last request failed: more lanes would only fail more often.
+        self.troubled: set[str] = set()
 
     def run(self, lease: Lease, stop: threading.Event, most: int | None = None) -> int:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -157,6 +159,7 @@ class Runner:
             return False
         except SourceError as error:
             return self._failed(run, asked, error)
+        self.troubled.discard(run.gate)
         self.latency.setdefault(run.gate, Latency()).add(time.monotonic() - began)
         self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe)
         if is_unanswered(asked, page):
@@ -185,6 +188,7 @@ class Runner:
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
+        self.troubled.add(run.gate)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
             self.gates.answered(run.gate, remaining=None, probe=True)
@@ -233,7 +237,12 @@ class Runner:
             newest = Span(grid.add(span.end, -1), span.end)
             cell = newest if asked.is_backward else Span(span.start, grid.add(span.start, 1))
         run.suspects.append(cell)
-        self._note(run, "span.given_up", f"{cell}: {error.message}", "error")
+        self._note(
+            run,
+            "span.given_up",
+            f"{cell} of {run.lease.segment.name}: its record spoils every reply ({error.message})",
+            "error",
+        )
         if isinstance(error, BadReply) and error.page is not None:
             self._keep(run, asked, run.collect.cut(error.page, asked))
         elif isinstance(error, BadReply) and error.span is not None:

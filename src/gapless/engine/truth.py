@@ -12,6 +12,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.grid import Grid, align, cells
 from gapless.core.job import Job, JobState
 from gapless.core.span import DAWN, DOOM, Instant, Span, intersect, iso, subtract, union
+from gapless.core.words import counted_word
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.jobs import Jobs
 from gapless.store import coverage, jobs, pages, quarantine, rows, series
@@ -58,8 +59,8 @@ class Finding:
     def what(self) -> str:
         """The finding in words."""
         if self.found < self.expected:
-            return f"{self.expected - self.found} rows are gone"
-        return f"{self.found - self.expected} rows are not vouched for"
+            return f"{counted_word(self.expected - self.found, 'row')} gone"
+        return f"{counted_word(self.found - self.expected, 'row')} not vouched for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def certificate(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int) ->
         "mode": job.mode,
         "start": iso(job.start),
         "end": iso(job.end),
-        "isComplete": job.state == JobState.DONE,
+        "isComplete": job.state == JobState.DONE and not any(one["quarantined"] for one in listed),
         "series": listed,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from gapless.sources.base import Source
@@ -9,7 +10,9 @@ from gapless.sources.http import Http
 from gapless.sources.upbit import Upbit
 
 #: Every source by name; each is made with the transport to its provider.
-SOURCES: dict[str, type[Upbit]] = {Upbit.name: Upbit}
+SOURCES: dict[str, Callable[[Http], Source]] = {Upbit.name: Upbit}
+#: Where each provider is, unless the settings say otherwise.
+DEFAULT_URLS = {Upbit.name: Upbit.default_url}
 
 
 def connect(name: str, base_url: str, timeout: timedelta) -> Source:

@@ -26,7 +26,11 @@ _OF_SERIES = Statement(
 _OF_JOB = Statement(
     select(quarantine.c.series, *_COLUMNS).where(quarantine.c.job == _b("job")).order_by(quarantine.c.start)
 )
-_RELEASE = Statement(delete(quarantine).where(quarantine.c.job == _b("job")))
+_RELEASE = Statement(
+    delete(quarantine).where(
+        quarantine.c.series == _b("series"), quarantine.c.start < _b("hi"), quarantine.c.end > _b("lo")
+    )
+)
 _COVERED = Statement(
     delete(quarantine).where(
         quarantine.c.series == _b("series"), quarantine.c.start >= _b("lo"), quarantine.c.end <= _b("hi")
@@ -66,9 +70,9 @@ def of_job(tx: Tx, job: int) -> list[tuple[int, Quarantined]]:
     return [(row[0], Quarantined(*row[1:])) for row in tx.rows(_OF_JOB, job=job)]
 
 
-def release(tx: Tx, job: int) -> None:
-    """Forget what a job gave up, so that a retry takes exactly those spans."""
-    tx.run(_RELEASE, job=job)
+def release(tx: Tx, series: int, within: Span) -> None:
+    """Forget what was given up in a span, so that a retry takes exactly that."""
+    tx.run(_RELEASE, series=series, lo=within.start, hi=within.end)
 
 
 def covered(tx: Tx, series: int, proven: Span) -> None:

@@ -153,7 +153,7 @@ def failure(reply: Reply, series: str) -> SourceError:
         return _refused(reply, message)
     if reply.status >= 500 or reply.status == 408:
         return TryAgain(f"upbit has trouble (HTTP {reply.status})", source="upbit")
-    if reply.status == 404 and message:
+    if reply.status == 404 and message and series:
         return UnknownSeries(
             f"upbit has no market {series}",
             source="upbit",

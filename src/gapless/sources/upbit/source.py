@@ -90,6 +90,7 @@ class Upbit:
         """All markets with their English names, from `market/all`."""
         reply = self._http.get("/v1/market/all", [])
         if reply.status != 200:
+            # No market was named: a 404 here is somebody else's.
             raise failure(reply, "")
         try:
             markets = msgspec.json.decode(reply.body, type=list[_Market])
