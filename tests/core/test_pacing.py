@@ -165,7 +165,7 @@ def test_after_a_block_one_request_tries_and_the_rest_follow_its_success():
     probing, probe = grant(blocked, open_at)
     assert (probe.probe, probe.count) == (True, 1)
     assert later(probing, open_at, live=True).reason == "probe"
-    assert later(probing, open_at + PROBE_PATIENCE - UPBIT.step - 1, live=True).reason == "block"
+    assert later(probing, open_at + PROBE_PATIENCE - UPBIT.step - 1, live=True).reason == "probe"
     free = answered(probing, open_at + 50_000, remaining=None, probe=True)
     assert (free.probing, free.blocks) == (FREE, 0)
     _, next_one = grant(free, open_at + 50_000 + UPBIT.step)
