@@ -64,9 +64,9 @@ def worker(
 def _wants(tx: Tx, job_id: int, served: list[Queue]) -> bool:
     """Whether a job has live segments in one of these queues."""
     found = jobs.get(tx, job_id)
-    counted, _, _ = segments.counts(tx, job_id)
-    live = counted.get("waiting") or counted.get("running")
-    return found is not None and bool(live) and Queue(found.queue) in served and found.kind != "follow"
+    return (
+        found is not None and segments.has_live(tx, job_id) and Queue(found.queue) in served and found.kind != "follow"
+    )
 
 
 def list_workers(json: AsJson = False, database: Database = None) -> None:

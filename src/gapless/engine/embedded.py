@@ -120,17 +120,19 @@ class Embedded:
         """Finish running jobs that have no live segment, whoever was to do it."""
         with self._store.read() as tx:
             unended = jobs.unended(tx) if job_ids is None else job_ids
-            lone = [one for one in unended if not _has_live(segments.counts(tx, one)[0])]
+            lone = [one for one in unended if not segments.has_live(tx, one)]
         for one in lone:
             self._jobs.settle(one)
 
     # -- slots
 
     def _work(self, slot: _Slot) -> None:
+        busy = False
         while not self._closing.is_set():
             heard = self._rings
             try:
-                lease = self._claim(slot.queue) or self._steal(slot.queue)
+                lease = self._claim(slot.queue, looks_first=not busy) or self._steal(slot.queue)
+                busy = lease is not None
                 if lease is not None:
                     self._run(slot, lease)
                     continue
@@ -148,12 +150,12 @@ class Embedded:
             slot.lease = slot.stop = None
             self.ring()
 
-    def _claim(self, queue: str) -> Lease | None:
-        now = self._clock.now()
-        with self._store.read() as tx:
-            # A look first: an idle slot must not take the write lock four times a second.
-            if claims.peek(tx, queue, now, only=self._only) is None:
-                return None
+    def _claim(self, queue: str, *, looks_first: bool) -> Lease | None:
+        """The next segment; an idle slot looks first, so that it does not take the write lock four times a second."""
+        if looks_first:
+            with self._store.read() as tx:
+                if claims.peek(tx, queue, self._clock.now(), only=self._only) is None:
+                    return None
         return self._store.write(
             lambda tx: claims.claim(tx, queue, self.watch.me.id, self._clock.now(), only=self._only)
         )
@@ -171,7 +173,7 @@ class Embedded:
         at, key = cut
         if not self._store.write(lambda tx: segments.steal(tx, victim, at, key)):
             return None
-        return self._claim(queue)
+        return self._claim(queue, looks_first=False)
 
     def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[int, str] | None:
         collect = self._runner.collect(victim)
@@ -280,7 +282,3 @@ def _existed(tx: Tx, series_id: int, at: int) -> bool:
         return True
     covered = coverage.spans(tx, series_id)
     return bool(covered) and covered[0].start < at
-
-
-def _has_live(counted: Mapping[str, int]) -> bool:
-    return bool(counted.get("waiting") or counted.get("running"))

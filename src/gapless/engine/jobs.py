@@ -151,7 +151,7 @@ class Jobs:
         segment, now = lease.segment, self._clock.now()
 
         def write(tx: Tx) -> None:
-            jobs.lock(tx, segment.job)
+            jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, state, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             if state is not SegmentState.DONE:
@@ -181,7 +181,7 @@ class Jobs:
         now, segment = self._clock.now(), lease.segment
 
         def write(tx: Tx) -> None:
-            jobs.lock(tx, segment.job)
+            jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, SegmentState.HELD, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             segments.hold(tx, [d.segment.id for d in segments.of_job(tx, segment.job) if which(d.segment)], error, now)
@@ -196,12 +196,13 @@ class Jobs:
         self._store.write(lambda tx: self._settle(tx, job_id, self._clock.now()), isolated=True)
 
     def _settle(self, tx: Tx, job_id: int, now: Instant) -> None:
-        job = jobs.lock(tx, job_id)
+        jobs.hold(tx, job_id)
+        if segments.has_live(tx, job_id):
+            return None
+        job = jobs.get(tx, job_id)
         if job is None or job.kind == Kind.FOLLOW or JobState(job.state) not in MOVES["done"][0]:
             return None
         counted, stored, requests = segments.counts(tx, job_id)
-        if counted.get(SegmentState.WAITING) or counted.get(SegmentState.RUNNING):
-            return None
         jobs.set_totals(tx, job_id, stored, requests)
         if counted.get(SegmentState.FAILED) or counted.get(SegmentState.HELD):
             return self._finish_with_errors(tx, job, now)

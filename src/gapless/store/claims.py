@@ -19,7 +19,7 @@ from gapless.store import series as store_series
 from gapless.store.database import Tx
 from gapless.store.schema import budget, job, segment
 from gapless.store.segments import COLUMNS, JOINED
-from gapless.store.sql import Statement, among
+from gapless.store.sql import Statement, among, word
 
 #: How often a claim looks again when another slot was faster.
 CLAIM_TRIES = 3
@@ -40,7 +40,7 @@ _mine, _theirs = _left(segment), _left(_other)
 #: Another segment of the series is under a live lease and would ask for the same part.
 _overlapped = and_(
     _other.c.series == segment.c.series,
-    _other.c.state == _RUNNING,
+    _other.c.state == word(_RUNNING),
     _other.c.id != segment.c.id,
     _theirs[0] < _mine[1],
     _mine[0] < _theirs[1],
@@ -52,7 +52,7 @@ _spent = and_(
     budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
 )
 _claimable = and_(
-    segment.c.state == _WAITING,
+    segment.c.state == word(_WAITING),
     among(job.c.state, _ACTIVE),
     segment.c.retry_at <= _b("now"),
     func.coalesce(budget.c.blocked_until, 0) <= _b("now"),
@@ -79,7 +79,9 @@ _PEEK, _NEXT = _next()
 _PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"))
 _CLAIM = Statement(
     update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.state == _WAITING, ~exists(select(_other.c.id).where(_overlapped)))
+    .where(
+        segment.c.id == _b("its_id"), segment.c.state == word(_WAITING), ~exists(select(_other.c.id).where(_overlapped))
+    )
     .values(state=_RUNNING, epoch=segment.c.epoch + 1, worker=_b("its_worker"), claimed_at=_b("now"))
 )
 _START_JOB = Statement(
@@ -87,12 +89,12 @@ _START_JOB = Statement(
     .where(job.c.id == _b("its_id"), job.c.state == JobState.PENDING.value)
     .values(state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")))
 )
-_LANES = Statement(select(func.count()).where(segment.c.series == _b("series"), segment.c.state == _RUNNING))
+_LANES = Statement(select(func.count()).where(segment.c.series == _b("series"), segment.c.state == word(_RUNNING)))
 _VICTIMS = Statement(
     select(*COLUMNS)
     .select_from(JOINED)
     .where(
-        segment.c.state == _RUNNING,
+        segment.c.state == word(_RUNNING),
         segment.c.queue == _b("queue"),
         job.c.state == JobState.RUNNING.value,
         or_(_b("only") == 0, segment.c.job == _b("only")),
@@ -112,7 +114,7 @@ _WHY = Statement(
         func.coalesce(select(func.min(_other.c.job)).where(_overlapped).scalar_subquery(), 0),
     )
     .select_from(_QUEUED)
-    .where(segment.c.job == _b("job"), segment.c.state == _WAITING)
+    .where(segment.c.job == _b("job"), segment.c.state == word(_WAITING))
     .order_by(segment.c.id)
     .limit(1000)
 )
@@ -120,13 +122,13 @@ _AHEAD = Statement(
     select(func.min(segment.c.job)).where(
         segment.c.queue == _b("queue"),
         segment.c.job != _b("job"),
-        or_(segment.c.state == _RUNNING, and_(segment.c.state == _WAITING, segment.c.turn < _b("turn"))),
+        or_(segment.c.state == word(_RUNNING), and_(segment.c.state == word(_WAITING), segment.c.turn < _b("turn"))),
     )
 )
 _DEPTH = Statement(
     select(segment.c.queue, func.count(), func.min(job.c.created_at))
     .select_from(segment.join(job, job.c.id == segment.c.job))
-    .where(segment.c.state == _WAITING, among(job.c.state, _ACTIVE))
+    .where(segment.c.state == word(_WAITING), among(job.c.state, _ACTIVE))
     .group_by(segment.c.queue)
 )
 

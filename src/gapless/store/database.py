@@ -31,8 +31,7 @@ class Tx:
         self.cursor = cursor
 
     def _execute(self, statement: Statement, params: dict[str, Any]) -> Any:
-        text, fixed = statement.text(self.name)
-        return self.cursor.execute(text, {**fixed, **params} if fixed else params)
+        return self.cursor.execute(statement.text(self.name), params)
 
     def rows(self, statement: Statement, **params: Any) -> list[tuple[Any, ...]]:
         """All rows, as tuples."""
@@ -59,9 +58,8 @@ class Tx:
 
     def each(self, statement: Statement, params: list[dict[str, Any]]) -> None:
         """The statement once for each set of values."""
-        text, fixed = statement.text(self.name)
         if params:
-            self.cursor.executemany(text, [{**fixed, **one} for one in params] if fixed else params)
+            self.cursor.executemany(statement.text(self.name), params)
 
 
 class Database(ABC):

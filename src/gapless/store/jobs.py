@@ -21,6 +21,7 @@ _UNFINISHED = [state.value for state in JobState if state not in FINAL]
 
 _GET = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")))
 _LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_update())
+_HOLD = Statement(select(job.c.id).where(job.c.id == _b("its_id")).with_for_update())
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
@@ -68,9 +69,14 @@ def get(tx: Tx, job_id: int) -> Job | None:
 
 
 def lock(tx: Tx, job_id: int) -> Job | None:
-    """A job under its row lock: who ends a segment takes it first."""
+    """A job under its row lock."""
     row = tx.one(_LOCK, its_id=job_id)
     return None if row is None else _job(row)
+
+
+def hold(tx: Tx, job_id: int) -> None:
+    """Take the row lock of a job without reading it: who ends a segment does so first."""
+    tx.one(_HOLD, its_id=job_id)
 
 
 def unfinished(tx: Tx, wish_key: str) -> Job | None:

@@ -21,7 +21,7 @@ from gapless.core.segment import LIVE, Lease, Segment, SegmentState
 from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
 from gapless.store.schema import job, segment, series
-from gapless.store.sql import Statement, among
+from gapless.store.sql import Statement, among, word
 
 _b = bindparam
 _WAITING, _RUNNING = SegmentState.WAITING.value, SegmentState.RUNNING.value
@@ -77,12 +77,12 @@ _INSERT = Statement(
 )
 _FENCE = Statement(
     select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series)
-    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
+    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
     .with_for_update()
 )
 _LOOK = Statement(
     select(segment.c.start, segment.c.end, segment.c.direction).where(
-        segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING
+        segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING)
     )
 )
 _ADVANCE = Statement(
@@ -99,7 +99,7 @@ _ADVANCE = Statement(
 )
 _RELEASE = Statement(
     update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
+    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
     .values(
         state=_WAITING,
         worker=None,
@@ -111,12 +111,12 @@ _RELEASE = Statement(
 )
 _ABANDON = Statement(
     update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
+    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
     .values(state=_WAITING, worker=None)
 )
 _END = Statement(
     update(segment)
-    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == _RUNNING)
+    .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
     .values(
         state=_b("its_state"),
         worker=None,
@@ -128,7 +128,7 @@ _END = Statement(
 _BOUND = Statement(update(segment).where(segment.c.id == _b("its_id")).values(start=_b("its_start"), end=_b("its_end")))
 _RESCUE = Statement(
     update(segment)
-    .where(segment.c.worker == _b("dead"), segment.c.state == _RUNNING)
+    .where(segment.c.worker == _b("dead"), segment.c.state == word(_RUNNING))
     .values(state=_WAITING, worker=None, epoch=segment.c.epoch + 1)
     .returning(segment.c.id, segment.c.job)
 )
@@ -160,13 +160,14 @@ _REVIVE = Statement(
     .values(state=_WAITING, attempts=0, retry_at=0, error="", epoch=segment.c.epoch + 1, ended_at=None)
 )
 _HURRY = Statement(
-    update(segment).where(segment.c.job == _b("its_job"), segment.c.state == _WAITING).values(turn=_b("its_turn"))
+    update(segment).where(segment.c.job == _b("its_job"), segment.c.state == word(_WAITING)).values(turn=_b("its_turn"))
 )
 _COUNT = Statement(
     select(segment.c.state, func.count(), func.sum(segment.c.rows), func.sum(segment.c.requests))
     .where(segment.c.job == _b("job"))
     .group_by(segment.c.state)
 )
+_ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
@@ -351,6 +352,11 @@ def revive(tx: Tx, job_id: int) -> int:
 def hurry(tx: Tx, job_id: int, turn: int) -> None:
     """Give the waiting segments of a job a new place in the order of claiming."""
     tx.run(_HURRY, its_job=job_id, its_turn=turn)
+
+
+def has_live(tx: Tx, job_id: int) -> bool:
+    """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
+    return tx.one(_ANY_LIVE, job=job_id) is not None
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
