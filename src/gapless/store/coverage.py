@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select
+from sqlalchemy import Table, bindparam, delete, insert, select, update
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
@@ -34,6 +34,9 @@ class _Ledger:
         self.oldest = Statement(select(*columns).where(*inside).order_by(table.c.start).limit(NEAR))
         self.delete = Statement(delete(table).where(*mine, table.c.start >= _b("first"), table.c.start <= _b("last")))
         values: dict[str, Any] = {name: _b(name) for name in [*self.keys, "start", "end"]}
+        self.move = Statement(
+            update(table).where(*mine, table.c.start == _b("first")).values(start=_b("new_start"), end=_b("new_end"))
+        )
         self.insert = Statement(insert(table).values(**values))
         self.forget = Statement(delete(table).where(*mine))
 
@@ -73,16 +76,28 @@ def near(
     return found, found[0].start if backward else found[-1].end
 
 
-def extend(tx: Tx, series: int, proven: Span, *, job: int | None = None) -> Span:
-    """Add a proven span, merging with its neighbours; returns the covered span that now holds it."""
+def neighbours(tx: Tx, series: int, proven: Span, *, job: int | None = None) -> list[Span]:
+    """Covered spans that overlap or touch a span, in order."""
+    ledger = _ledger(job)
+    found = tx.rows(ledger.touching, **ledger.key(series, job), lo=proven.start, hi=proven.end)
+    return [Span(*row) for row in found]
+
+
+def extend(tx: Tx, series: int, proven: Span, *, job: int | None = None, touching: list[Span] | None = None) -> Span:
+    """Add a proven span, merging with its neighbours (read unless given); returns the span that holds it now."""
     ledger = _ledger(job)
     key = ledger.key(series, job)
-    touching = [Span(*row) for row in tx.rows(ledger.touching, **key, lo=proven.start, hi=proven.end)]
+    if touching is None:
+        touching = neighbours(tx, series, proven, job=job)
     if len(touching) == 1 and touching[0].start <= proven.start and proven.end <= touching[0].end:
         return touching[0]
     start, end = proven.start, proven.end
     if touching:
         start, end = min(start, touching[0].start), max(end, touching[-1].end)
+    if len(touching) == 1:
+        tx.run(ledger.move, **key, first=touching[0].start, new_start=start, new_end=end)
+        return Span(start, end)
+    if touching:
         tx.run(ledger.delete, **key, first=touching[0].start, last=touching[-1].start)
     tx.run(ledger.insert, **key, start=start, end=end)
     return Span(start, end)

@@ -56,6 +56,15 @@ class Tx:
         changed: int = self.cursor.rowcount
         return changed
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Statements inside whose results nobody asks for travel in one round trip, where there are round trips."""
+        if self.name == "sqlite":
+            yield
+            return
+        with self.cursor.connection.pipeline():
+            yield
+
     def each(self, statement: Statement, params: list[dict[str, Any]]) -> None:
         """The statement once for each set of values."""
         if params:

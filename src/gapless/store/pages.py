@@ -57,22 +57,37 @@ def commit(
     held = segments.fence(tx, lease)
     if held is None:
         raise LeaseLost(f"segment {lease.segment.id} is in other hands", hint="its new holder goes on")
-    start, end, cursor, its_direction, job_id, series_id = held
-    since = series.lock(tx, series_id)
-    stored = _store(tx, dataset, series_id, page)
+    stored, counted, touching = _store(tx, dataset, held.series, page)
+    answered = _answered(page, held.span)
+    way = direction or held.direction
+    cursor = moved(held.span, held.end if way != held.direction else held.cursor, answered, way)
+    with tx.together():
+        _note_start(tx, held, page, now)
+        for bucket, more in counted.items():
+            tx.run(_TALLY, series=held.series, bucket=bucket, more=more)
+        if page.proven is not None and not _holds(touching, page.proven):
+            merged = coverage.extend(tx, held.series, page.proven, touching=touching)
+            if held.has_quarantine:
+                # The merged span: what was given up as a whole may be proven page by page.
+                quarantine.covered(tx, held.series, merged)
+        if prove and answered:
+            coverage.extend(tx, held.series, answered, job=held.job)
+        segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=requests)
+    return stored
+
+
+def _note_start(tx: Tx, held: segments.Fenced, page: Page, now: Instant) -> None:
+    """Note that nothing precedes an instant, or withdraw it when an older row has come."""
     if page.nothing_before is not None:
         # Also when it is said again: a dated fact counts from its last date on.
-        if since is None or since <= page.nothing_before:
-            series.set_since(tx, series_id, page.nothing_before, now)
-    elif since is not None and page.rows and page.rows[0][0] < since:
-        series.set_since(tx, series_id, None, now)
-    answered = _answered(page, Span(start, end))
-    if prove and answered:
-        coverage.extend(tx, series_id, answered, job=job_id)
-    way = direction or its_direction
-    cursor = moved(Span(start, end), end if way != its_direction else cursor, answered, way)
-    segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=requests)
-    return stored
+        if held.since is None or held.since <= page.nothing_before:
+            series.set_since(tx, held.series, page.nothing_before, now)
+    elif held.since is not None and page.rows and page.rows[0][0] < held.since:
+        series.set_since(tx, held.series, None, now)
+
+
+def _holds(touching: list[Span], proven: Span) -> bool:
+    return len(touching) == 1 and touching[0].start <= proven.start and proven.end <= touching[0].end
 
 
 def withdraw(tx: Tx, dataset: Dataset, series_id: int, lost: Span) -> None:
@@ -86,29 +101,24 @@ def withdraw(tx: Tx, dataset: Dataset, series_id: int, lost: Span) -> None:
     coverage.withdraw(tx, series_id, lost)
 
 
-def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> int:
-    """Rows, coverage and tallies; a page that proves nothing stores nothing."""
+def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, dict[int, int], list[Span]]:
+    """Write the rows; returns how many changed, what to add to the tallies, and the coverage around the page.
+
+    A page that proves nothing stores nothing.
+    """
     if page.proven is None:
-        return 0
-    known = coverage.spans(tx, series_id, page.proven)
-    overlap = [part for one in known if (part := one.clip(page.proven))]
+        return 0, {}, []
+    touching = coverage.neighbours(tx, series_id, page.proven)
+    overlap = [part for one in touching if (part := one.clip(page.proven))]
+    if not overlap:
+        return rows.upsert(tx, dataset, series_id, page.rows), _buckets(dataset, page.rows), touching
     before: dict[int, int] = {}
     for part in overlap:
         _add(before, rows.tally(tx, dataset, series_id, part))
     stored = rows.upsert(tx, dataset, series_id, page.rows)
-    after: dict[int, int] = {}
-    if overlap:
-        after = rows.tally(tx, dataset, series_id, page.proven)
-    else:
-        after = _buckets(dataset, page.rows)
-    for bucket, number in after.items():
-        more = number - before.get(bucket, 0)
-        if more:
-            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
-    if overlap != [page.proven]:
-        # The merged span: what was given up as a whole may be proven page by page.
-        quarantine.covered(tx, series_id, coverage.extend(tx, series_id, page.proven))
-    return stored
+    after = rows.tally(tx, dataset, series_id, page.proven)
+    counted = {bucket: more for bucket, number in after.items() if (more := number - before.get(bucket, 0))}
+    return stored, counted, touching
 
 
 def _buckets(dataset: Dataset, ordered: list[Row]) -> dict[int, int]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -20,7 +21,7 @@ from gapless.core.plan import SegmentPlan
 from gapless.core.segment import LIVE, Lease, Segment, SegmentState
 from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
-from gapless.store.schema import job, segment, series
+from gapless.store.schema import job, quarantine, segment, series
 from gapless.store.sql import Statement, among, word
 
 _b = bindparam
@@ -76,9 +77,19 @@ _INSERT = Statement(
     )
 )
 _FENCE = Statement(
-    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction, segment.c.job, segment.c.series)
+    select(
+        segment.c.start,
+        segment.c.end,
+        segment.c.cursor,
+        segment.c.direction,
+        segment.c.job,
+        segment.c.series,
+        series.c.since,
+        exists(select(quarantine.c.id).where(quarantine.c.series == segment.c.series)),
+    )
+    .select_from(segment.join(series, series.c.id == segment.c.series))
     .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
-    .with_for_update()
+    .with_for_update(of=[segment, series])
 )
 _LOOK = Statement(
     select(segment.c.start, segment.c.end, segment.c.direction).where(
@@ -242,9 +253,31 @@ def get(tx: Tx, segment_id: int) -> Segment:
     return of_row(row)
 
 
-def fence(tx: Tx, lease: Lease) -> tuple[int, int, int, str, int, int] | None:
-    """Lock the segment if the lease still holds: its start, end, cursor, direction, job and series; else None."""
-    return tx.one(_FENCE, its_id=lease.segment.id, its_epoch=lease.epoch)
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """A segment under its lock, and what the commit of a page needs to know of its series, locked after it."""
+
+    start: Instant
+    end: Instant
+    cursor: Instant
+    direction: str
+    job: int
+    series: int
+    #: The source has nothing before this instant, as far as known.
+    since: Instant | None
+    #: Whether anything of the series was given up.
+    has_quarantine: bool
+
+    @property
+    def span(self) -> Span:
+        """Its bounds."""
+        return Span(self.start, self.end)
+
+
+def fence(tx: Tx, lease: Lease) -> Fenced | None:
+    """Lock the segment, then its series, if the lease still holds; else None."""
+    row = tx.one(_FENCE, its_id=lease.segment.id, its_epoch=lease.epoch)
+    return None if row is None else Fenced(*row)
 
 
 def bounds(tx: Tx, lease: Lease) -> tuple[Span, bool] | None:
@@ -305,23 +338,24 @@ def steal(tx: Tx, victim: Lease, at: Instant, budget_key: str) -> bool:
     held = fence(tx, victim)
     if held is None:
         return False
-    start, stop, cursor, direction, job_id, series_id = held
-    backward = direction == Direction.BACKWARD.value
-    if not (start < at < cursor if backward else cursor < at < stop):
+    backward = held.direction == Direction.BACKWARD.value
+    if not (held.start < at < held.cursor if backward else held.cursor < at < held.end):
         return False
-    kept, taken = (Span(at, stop), Span(start, at)) if backward else (Span(start, at), Span(at, stop))
+    kept, taken = Span(held.start, at), Span(at, held.end)
+    if backward:
+        kept, taken = taken, kept
     tx.run(_BOUND, its_id=victim.segment.id, its_start=kept.start, its_end=kept.end)
     tx.run(
         _INSERT,
-        job=job_id,
-        series=series_id,
+        job=held.job,
+        series=held.series,
         queue=victim.segment.queue,
         turn=victim.segment.turn,
         budget=budget_key,
         start=taken.start,
         end=taken.end,
         cursor=taken.end if backward else taken.start,
-        direction=direction,
+        direction=held.direction,
         side=victim.segment.side,
         recheck_from=victim.segment.recheck_from,
         state=_WAITING,
