@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from rich.console import Console
 from rich.live import Live
@@ -18,6 +19,10 @@ from gapless.engine.progress import Progress
 _SHADES = " ░░▒▒▓▓█"
 #: Seconds over which the rate is averaged: pauses and quotas of long ago must not spoil it.
 _WINDOW = 15.0
+#: Columns of a terminal below which words are shortened.
+_WIDE = 110
+#: Columns that a bar has at least.
+_LEAST = 10
 _STYLES = {
     JobState.DONE: "green",
     JobState.FAILED: "red",
@@ -61,21 +66,36 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def line(made: Progress, rate: Rate) -> Text:
-    """One line about a job."""
-    a_second, rows_a_second = rate.add(made.requests, made.rows)
+def fitted(bar: list[float], width: int) -> list[float]:
+    """A bar with fewer stretches: each the mean of those it stands for."""
+    if width >= len(bar):
+        return bar
+    edges = [len(bar) * i // width for i in range(width + 1)]
+    return [sum(bar[first:last]) / (last - first) for first, last in pairwise(edges)]
+
+
+def line(made: Progress, rate: Rate, width: int | None = None) -> Text:
+    """One line about a job, with a bar that leaves room for the numbers in `width` columns."""
     style = _STYLES.get(JobState(made.job.state), "cyan")
     text = Text()
     text.append(f"job {made.job.id} ", style="bold")
     text.append(f"{made.job.state:<11}", style=style)
+    numbers = _numbers(made, rate, is_brief=width is not None and width < _WIDE)
     if made.bar:
+        room = len(made.bar) if width is None else max(_LEAST, width - text.cell_len - numbers.cell_len - 3)
         text.append("▕")
-        text.append(shades(made.bar), style=style)
+        text.append(shades(fitted(made.bar, room)), style=style)
         text.append("▏")
+    text.append(numbers)
+    return text
+
+
+def _numbers(made: Progress, rate: Rate, *, is_brief: bool) -> Text:
+    a_second, rows_a_second = rate.add(made.requests, made.rows)
     share = "standing" if made.job.kind == Kind.FOLLOW else f"{made.percent:5.1f} %"
-    text.append(f" {share}  {made.rows:,} rows  {made.requests:,} requests")
+    text = Text(f" {share}  {made.rows:,} rows  {made.requests:,} {'req' if is_brief else 'requests'}")
     if made.job.state == JobState.RUNNING and a_second:
-        text.append(f"  {a_second:.1f}/s  {rows_a_second:,.0f} rows/s")
+        text.append(f"  {a_second:.1f}/s" + ("" if is_brief else f"  {rows_a_second:,.0f} rows/s"))
         text.append(f"  ETA {duration(made.requests_left / a_second)}")
     if made.trouble and not made.job.is_final:
         text.append(f"  {made.trouble}", style="yellow")
@@ -89,7 +109,7 @@ def bar(job_id: int, console: Console | None = None) -> Iterator[Callable[[Progr
     rate = Rate()
     if console.is_terminal or console.is_jupyter:
         with Live(Text(f"job {job_id}"), console=console, refresh_per_second=8, transient=False) as live:
-            yield lambda made: live.update(line(made, rate))
+            yield lambda made: live.update(line(made, rate, console.width))
         return
     said: list[tuple[int, str]] = []
 

@@ -81,7 +81,8 @@ def _check_output(output: Path | None) -> None:
 
 def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
     if kind == "table":
-        out.print(str(frame), markup=False, highlight=False)
+        with pl.Config(tbl_width_chars=400, tbl_cols=-1, fmt_float="full", tbl_hide_column_data_types=True):
+            out.print(str(frame), markup=False, highlight=False)
         return
     target: Any = sys.stdout.buffer
     part = None
@@ -100,6 +101,9 @@ def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
         if part is not None and output is not None:
             part.replace(output)
     except OSError as error:
+        if output is None:
+            # Whoever reads our output has gone; polars tells it as a plain error.
+            raise BrokenPipeError from None
         raise UsageError(
             f"output: {output} cannot be written ({error.strerror})", field="output", hint="name another file"
         ) from None
