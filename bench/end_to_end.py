@@ -81,7 +81,7 @@ def _ours(url: str, pages: int) -> float:
     with rig.folder() as place, rig.history_at(f"sqlite:///{place / 'history.db'}", url, slots=SLOTS) as history:
         history.dataset(rig.CANDLES.name)
         began = time.perf_counter()
-        state = history.backfill(rig.CANDLES.name, MARKET, start, end).wait(every=0.005)
+        state = history.backfill(rig.CANDLES.name, MARKET, start, end).wait(every=0.02)
         took = time.perf_counter() - began
     if state is not JobState.DONE:
         raise RuntimeError(f"the fill is {state}")

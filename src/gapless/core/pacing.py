@@ -17,6 +17,8 @@ SAFETY = 0.95
 #: From this many requests per second slots are taken in batches of `BATCH` microseconds.
 BATCH_RATE = 100.0
 BATCH = 20_000
+#: Departures in one reservation where nothing limits them: a transaction for each would cost more than the request.
+UNPACED = 64
 #: Parts of a batch period that a reservation may reach ahead; live reaches further, so it goes first.
 LEAD_BACKFILL = 0.25
 LEAD_LIVE = 1.0
@@ -133,6 +135,8 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
         return budget, Later(tat - reach, "probe" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE
     count = 1 if probe else batch(step)
+    if step == 0 and budget.daily is None and not probe:
+        count = UNPACED
     if allowed is not None:
         count = min(count, allowed - used)
     at = max(tat, now)

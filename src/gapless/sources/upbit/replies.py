@@ -101,17 +101,24 @@ def _bad(why: str, ask: Ask, cell: Span | None = None, page: Page | None = None)
 
 
 _DIGITS = bytes(48 if chr(c) in "0123456789." else 32 for c in range(256))
+#: Decimal digits that every float64 keeps (IEEE 754 binary64).
+EXACT_DIGITS = 15
 _LONG = b"0" * 16
-_NUMBER = re.compile(rb"-?\d[\d.]{15,}(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(rb"-?[\d.]+(?:[eE][-+]?\d+)?")
 
 
 def _check_numbers(body: bytes, ask: Ask) -> None:
     """A number that float64 would change fails the page; up to 15 digits none can, so only long ones are looked at."""
-    if _LONG not in body.translate(_DIGITS):
-        return
-    for text in _NUMBER.findall(body):
-        if Decimal(text.decode()) != Decimal(repr(float(text))):
-            raise _bad(f"the number {text.decode()} does not fit a float64", ask)
+    runs = body.translate(_DIGITS)
+    at = runs.find(_LONG)
+    while at >= 0:
+        end = runs.find(b" ", at)
+        end = len(runs) if end < 0 else end
+        if end - at - body.count(b".", at, end) > EXACT_DIGITS:
+            number = _NUMBER.match(body, at - (body[at - 1 : at] == b"-"))
+            if number and Decimal(number[0].decode()) != Decimal(repr(float(number[0]))):
+                raise _bad(f"the number {number[0].decode()} does not fit a float64", ask)
+        at = runs.find(_LONG, end)
 
 
 #: Start of each day seen, and of each second of a day: two look-ups instead of a parse.
