@@ -111,8 +111,8 @@ class Loop:
         self._connection = self._opened.connect()
         self._turn = Lock()
         self._connection.execute(
-            "CREATE TABLE candle (series INTEGER, time INTEGER, open REAL, high REAL, low REAL, close REAL, volume REAL,"
-            " value REAL, last_tick_at INTEGER, PRIMARY KEY (series, time)) WITHOUT ROWID"
+            "CREATE TABLE candle (series INTEGER, time INTEGER, open REAL, high REAL, low REAL, close REAL,"
+            " volume REAL, value REAL, last_tick_at INTEGER, PRIMARY KEY (series, time)) WITHOUT ROWID"
         )
 
     def page(self, end: Instant) -> None:
