@@ -311,3 +311,11 @@ def test_the_guard_is_a_small_part_of_a_step():
     """A departure missed by more is forfeited, or a late thread would crowd the next one."""
     assert guard(interval(10.0)) == pytest.approx(0.0132, abs=0.0001)
     assert (guard(interval(2000.0)), guard(interval(0.5))) == (0.004, 0.05)
+
+
+def test_a_departure_reserved_into_the_next_second_does_not_look_like_foreign_use():
+    """Reservations reach ahead: at the edge of a second our own requests must not be taken for somebody else's."""
+    now = NOW // SECOND * SECOND + 990_000
+    ahead = replace(UPBIT, second=now // SECOND + 1, sent=1, sent_before=9)
+    assert ahead.recent(now) >= 9
+    assert answered(ahead, now, remaining=0, probe=False) == ahead

@@ -94,6 +94,9 @@ class Budget:
         """Our own departures in the second before `now`, by the usual two-bucket estimate."""
         age = now // SECOND - self.second
         share = now % SECOND / SECOND
+        if age == -1:
+            # The last departure was reserved across the edge of the second: this one's count is `sent_before`.
+            return self.sent_before * (2 - share)
         if age == 0:
             return self.sent + self.sent_before * (1 - share)
         return self.sent * (1 - share) if age == 1 else 0.0
