@@ -12,10 +12,10 @@ from gapless.app import Gapless
 from gapless.core.clock import SystemClock
 from gapless.core.job import JobState, Queue
 from gapless.core.pacing import Backoff
-from gapless.core.segment import Lease
 from gapless.core.span import MINUTE
+from gapless.engine.claims import Taker
 from gapless.engine.runner import Runner
-from gapless.store import claims, coverage, series
+from gapless.store import coverage, series
 from gapless.store.database import Tx
 from gapless.store.store import database
 
@@ -50,10 +50,19 @@ def _rate(place: Path, number: int) -> float:
         history.dataset(rig.CANDLES.name)
         job = _make(history, number)
         runner = Runner(history.store, history.catalogue, history.jobs, SystemClock(), Backoff())
+        taker = Taker(
+            store=history.store,
+            jobs=history.jobs,
+            clock=history.clock,
+            collect=runner.collect,
+            queue=Queue.BACKFILL,
+            worker="bench",
+        )
         stop = threading.Event()
         began = time.perf_counter()
-        while lease := _claim(history):
-            runner.run(lease, stop)
+        ready = taker.take()
+        while ready:
+            ready = runner.run(ready, stop, then=taker.next).next or taker.take()
         took = time.perf_counter() - began
         if history.jobs.get(job).state != JobState.DONE:
             raise RuntimeError(f"the job is {history.jobs.get(job).state}")
@@ -73,15 +82,6 @@ def _make(history: Gapless, number: int) -> int:
     history.store.write(cover)
     ends = range(whole.end, whole.start, -MINUTES * MINUTE)
     return rig.make_segments(history.store, names, [rig.minutes_before(end, MINUTES) for end in ends])
-
-
-def _claim(history: Gapless) -> Lease | None:
-    """The two steps of a slot: a look, then the claim."""
-    now = history.clock.now()
-    with history.store.read() as tx:
-        if claims.peek(tx, Queue.BACKFILL, now) is None:
-            return None
-    return history.store.write(lambda tx: claims.claim(tx, Queue.BACKFILL, "bench", now))
 
 
 def _bare(place: Path, number: int) -> float:

@@ -340,8 +340,9 @@ def test_a_lease_that_is_over_ends_nothing(store):
     new = lease_of(store, "new")
     assert not write(store, segments.release, old)
     assert not write(store, segments.end, old, SegmentState.FAILED, MORNING)
-    assert read(store, segments.bounds, old) is None
-    assert read(store, segments.bounds, new) == (minutes(0, 1000), True)
+    assert read(store, segments.look, old) is None
+    held = read(store, segments.look, new)
+    assert (held.span, held.is_backward) == (minutes(0, 1000), True)
     assert read(store, claims.lanes, new.segment.series) == 1
 
 
@@ -377,7 +378,7 @@ def test_a_held_series_fences_off_who_works_on_it(store):
     make_job(store, parts=[(500, 1000), (0, 500)])
     one, other = lease_of(store), lease_of(store)
     write(store, segments.hold, [one.segment.id, other.segment.id], "unknown series", MORNING)
-    assert read(store, segments.bounds, other) is None
+    assert read(store, segments.look, other) is None
     details = read(store, segments.of_job, one.segment.job)
     assert [(detail.segment.state, detail.error) for detail in details] == [("held", "unknown series")] * 2
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,7 +33,7 @@ from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import claims, rows
+from gapless.store import rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -402,12 +401,9 @@ class Gapless:
         engine = Embedded(self.store, runner, self.jobs, self.clock, {}, only=job_id)
         engine.serve()
         try:
-            while done < limit:
-                me, now = engine.watch.me.id, self.clock.now()
-                lease = self.store.write(partial(claims.claim, queue=job.queue, worker=me, now=now, only=job_id))
-                if lease is None:
-                    break
-                done += runner.run(lease, never, limit - done)
+            taker = engine.taker(job.queue)
+            while done < limit and (ready := taker.take()):
+                done += runner.run(ready, never, most=limit - done).sent
         finally:
             engine.stop()
         return done

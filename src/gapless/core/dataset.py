@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from gapless.core.grid import Grid, Steps
 from gapless.core.span import DAWN, Instant, Span, span
@@ -84,6 +85,9 @@ class Dataset:
     #: Width of one period, used for tallies and for following; months count as 30 days.
     period: timedelta = field(default=timedelta(minutes=1))
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def table(self) -> str:
         """The name of its data table; case matters to candle units (1m, 1M), but not to databases."""
@@ -92,9 +96,7 @@ class Dataset:
     @property
     def tally_width(self) -> int:
         """Microseconds of one tally: a thousand periods, so that a hand-made hole is found to within a few pages."""
-        if not isinstance(self.grid, Steps):
-            return ERA
-        return max(1, self.period // timedelta(microseconds=1) // self.grid.step) * self.grid.step * 1000
+        return _tally_width(self)
 
     @property
     def tally_origin(self) -> Instant:
@@ -119,3 +121,10 @@ class Dataset:
     def is_series(self, name: str) -> bool:
         """Whether `name` can be a series of this dataset."""
         return re.fullmatch(self.pattern, name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _tally_width(dataset: Dataset) -> int:
+    if not isinstance(dataset.grid, Steps):
+        return ERA
+    return max(1, dataset.period // timedelta(microseconds=1) // dataset.grid.step) * dataset.grid.step * 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from gapless.core.grid import Grid
@@ -86,7 +87,7 @@ def widen(window: Window, grid: Grid, shape: Shape, asked: Span, limit: int, tim
     hole = times[0] if len(times) >= limit and times and times[0] > asked.start else None
     if window.hole is not None:
         return replace(window, limit=limit_next, hole=hole)
-    found = sum(1 for at in times if at in asked)
+    found = bisect_left(times, asked.end) - bisect_left(times, asked.start)
     if not found:
         return replace(window, limit=limit_next, forward=4 * window.forward)
     # The whole page tells the density, the rows before the window too.
@@ -104,7 +105,12 @@ def _smoothed(before: float | None, now: float) -> float:
     return 0.75 * before + 0.25 * now
 
 
+def relax(window: Window, shape: Shape) -> Window:
+    """The window after a good backward reply: only a limit that was halved grows again."""
+    return window if window.limit == shape.rows else replace(window, limit=min(shape.rows, window.limit * 2))
+
+
 def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:
     """Whether a forward page came back with emptiness, so that the segment had better run backward."""
-    found = sum(1 for at in times if asked.start <= at < asked.end)
+    found = bisect_left(times, asked.end) - bisect_left(times, asked.start)
     return found < THIN * grid.count(asked.start, asked.end)

@@ -20,6 +20,7 @@ from gapless.core.errors import GaplessError, StoreError
 from gapless.core.job import JobState
 from gapless.core.plan import steal_at
 from gapless.core.segment import Lease
+from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
@@ -64,13 +65,26 @@ class Embedded:
         self._clock = clock
         self._only = only
         self._slots = [_Slot(queue) for queue, count in slots.items() for _ in range(count)]
+        self.watch = Watch(store, clock, Identity(lock_folder(store)))
         self._bell = threading.Condition()
         self._rings = 0
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._takers = {queue: self.taker(queue) for queue in slots}
         self._orphans: dict[int, int] = {}
         self.failure: BaseException | None = None
-        self.watch = Watch(store, clock, Identity(lock_folder(store)))
+
+    def taker(self, queue: str) -> Taker:
+        """Takes segments of a queue in this worker's name."""
+        return Taker(
+            store=self._store,
+            jobs=self._jobs,
+            clock=self._clock,
+            collect=self._runner.collect,
+            queue=queue,
+            worker=self.watch.me.id,
+            only=self._only,
+        )
 
     def serve(self) -> None:
         """Start the threads; work begins at once."""
@@ -131,10 +145,10 @@ class Embedded:
         while not self._closing.is_set():
             heard = self._rings
             try:
-                lease = self._claim(slot.queue, looks_first=not busy) or self._steal(slot.queue)
-                busy = lease is not None
-                if lease is not None:
-                    self._run(slot, lease)
+                ready = self._claim(slot.queue, looks_first=not busy) or self._steal(slot.queue)
+                busy = ready is not None
+                if ready is not None:
+                    self._run(slot, ready)
                     continue
             except GaplessError as error:
                 self._fail(error)
@@ -142,25 +156,25 @@ class Embedded:
                 if self._rings == heard and not self._closing.is_set():
                     self._bell.wait(IDLE)
 
-    def _run(self, slot: _Slot, lease: Lease) -> None:
-        slot.stop, slot.lease = threading.Event(), lease
+    def _run(self, slot: _Slot, ready: Ready | None) -> None:
+        """Run a segment, and those that are claimed in the transaction that ends the one before."""
+        then = self._takers[slot.queue].next
         try:
-            self._runner.run(lease, slot.stop)
+            while ready is not None:
+                slot.stop, slot.lease = threading.Event(), ready.lease
+                if self._closing.is_set():
+                    slot.stop.set()
+                ready = self._runner.run(ready, slot.stop, then=then).next
         finally:
             slot.lease = slot.stop = None
             self.ring()
 
-    def _claim(self, queue: str, *, looks_first: bool) -> Lease | None:
+    def _claim(self, queue: str, *, looks_first: bool) -> Ready | None:
         """The next segment; an idle slot looks first, so that it does not take the write lock four times a second."""
-        if looks_first:
-            with self._store.read() as tx:
-                if claims.peek(tx, queue, self._clock.now(), only=self._only) is None:
-                    return None
-        return self._store.write(
-            lambda tx: claims.claim(tx, queue, self.watch.me.id, self._clock.now(), only=self._only)
-        )
+        taker = self._takers[queue]
+        return None if looks_first and not taker.is_any() else taker.take()
 
-    def _steal(self, queue: str) -> Lease | None:
+    def _steal(self, queue: str) -> Ready | None:
         """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
         with self._store.read() as tx:
             found = claims.victims(tx, queue, self._only)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
@@ -24,6 +25,8 @@ from gapless.engine.planning import Planner, wish_of
 from gapless.store import budgets, coverage, events, jobs, quarantine, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
+
+T = TypeVar("T")
 
 #: Microseconds before now at which a new job's end is pinned: `Date` headers are floored to the second, and a source's
 #: clock that is a moment late must not make the last candle wait.
@@ -146,11 +149,22 @@ class Jobs:
             recheck_from=again,
         )
 
-    def end(self, lease: Lease, state: SegmentState, *, error: str = "", requests: int = 0) -> None:
-        """End a segment, and its job if that was the last one; raises `LeaseLost`."""
+    def end(
+        self,
+        lease: Lease,
+        state: SegmentState,
+        *,
+        error: str = "",
+        requests: int = 0,
+        then: Callable[[Tx], T | None] = lambda _: None,
+    ) -> T | None:
+        """End a segment, and its job if that was the last one; raises `LeaseLost`.
+
+        `then` follows in the same transaction, such as the claim of the next segment; its result is returned.
+        """
         segment, now = lease.segment, self._clock.now()
 
-        def write(tx: Tx) -> None:
+        def write(tx: Tx) -> T | None:
             jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, state, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
@@ -165,9 +179,19 @@ class Jobs:
                     level="error",
                 )
             self._settle(tx, segment.job, now)
+            return then(tx)
 
-        self._store.write(write)
+        followed = self._store.write(write)
         self.ring()
+        return followed
+
+    def pass_over(self, tx: Tx, lease: Lease, now: Instant) -> bool:
+        """End a segment in which nothing is missing, inside its claim; False when its job is locked just now."""
+        if not jobs.hold(tx, lease.segment.job, waits=False):
+            return False
+        segments.end(tx, lease, SegmentState.DONE, now)
+        self._settle(tx, lease.segment.job, now)
+        return True
 
     def hold_series(self, lease: Lease, error: str, *, requests: int) -> None:
         """The source does not know the series: hold its segments; other series of the job go on."""

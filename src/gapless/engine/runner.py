@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,11 +25,15 @@ from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
 from gapless.engine.budgets import Departed, Gates
 from gapless.engine.catalogue import Catalogue
+from gapless.engine.claims import Ready
 from gapless.engine.jobs import Jobs, job_budget
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.collect import Asked, Collect, halved, is_unanswered
+from gapless.work.collect import Asked, Collect, Left, halved, is_unanswered
+
+#: Claims the next segment inside the transaction that ends one.
+Then = Callable[[Tx], Ready | None]
 
 log = structlog.get_logger("gapless.runner")
 
@@ -49,6 +54,8 @@ class _Run:
     """What a slot remembers while it runs a segment."""
 
     lease: Lease
+    #: What it misses, when that is known from the last transaction.
+    left: Left | None
     stop: threading.Event
     collect: Collect
     gate: str
@@ -58,6 +65,14 @@ class _Run:
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
     probe: bool = False
+
+
+@dataclass(slots=True)
+class Ran:
+    """What became of a run: how many requests were sent, and the segment that was claimed after it."""
+
+    sent: int = 0
+    next: Ready | None = None
 
 
 class Runner:
@@ -83,14 +98,14 @@ class Runner:
         #: Budgets whose last request failed: more lanes would only fail more often.
         self.troubled: set[str] = set()
 
-    def run(self, lease: Lease, stop: threading.Event, most: int | None = None) -> int:
+    def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
 
-        Returns how many were.
+        When it is complete, `then` claims the next one in the transaction that ends it.
         """
-        sent = 0
+        lease, ran = ready.lease, Ran()
         try:
-            sent = self._run(lease, stop, most)
+            self._run(ready, stop, ran, most, then)
         except LeaseLost:
             log.info("lease.lost", segment=lease.segment.id, job=lease.segment.job)
         except StoreError:
@@ -98,28 +113,35 @@ class Runner:
         except Exception as error:
             log.exception("segment.crashed", segment=lease.segment.id, job=lease.segment.job)
             self._end(lease, SegmentState.FAILED, f"a fault in gapless: {type(error).__name__}: {error}", 0)
-        return sent
+        return ran
 
-    def _run(self, lease: Lease, stop: threading.Event, most: int | None) -> int:
-        run = self._start(lease, stop)
-        sent = 0
-        while not stop.is_set() and sent != most:
-            asked = run.collect.next(lease, run.window, self._clock.now(), run.suspects)
+    def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
+        run = self._start(ready, stop)
+        while not stop.is_set() and ran.sent != most:
+            asked = self._next(run)
             if asked is None:
-                self._finish(run)
-                return sent
+                ran.next = self._finish(run, then)
+                return
             leaves = self._depart(run)
             if isinstance(leaves, Later):
                 self._release(run, leaves.at, f"waiting for the {leaves.reason} of {run.gate}")
-                return sent
+                return
             if not isinstance(leaves, Departed):
                 continue
             run.probe = leaves.probe
-            sent += 1
+            ran.sent += 1
             if not self._page(run, asked):
-                return sent
+                return
         self._release(run, 0, "")
-        return sent
+
+    def _next(self, run: _Run) -> Asked | None:
+        """The next request: of what the last look at the ledger left, or of a new look."""
+        now, lease = self._clock.now(), run.lease
+        left, run.left = run.left, None
+        if left is None or run.suspects:
+            with self._store.read() as tx:
+                left = run.collect.look(tx, lease, now, run.suspects)
+        return run.collect.ask(left, lease.segment.name, run.window, now)
 
     def collect(self, lease: Lease) -> Collect:
         """The work of a segment."""
@@ -130,10 +152,12 @@ class Runner:
         """The budget of a segment's requests."""
         return self._catalogue.limit(self._catalogue.dataset(lease.segment.dataset))
 
-    def _start(self, lease: Lease, stop: threading.Event) -> _Run:
+    def _start(self, ready: Ready, stop: threading.Event) -> _Run:
+        lease = ready.lease
         collect = self.collect(lease)
         return _Run(
             lease=lease,
+            left=ready.left,
             stop=stop,
             collect=collect,
             gate=self.limit(lease).key,
@@ -169,7 +193,7 @@ class Runner:
         return True
 
     def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
-        run.collect.keep(asked, page, run.lease, requests=1 + run.uncounted)
+        run.left = run.collect.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
         run.window = run.collect.window(run.window, asked, page)
         run.failures = run.uncounted = 0
@@ -261,10 +285,11 @@ class Runner:
 
         self._store.write(write)
         run.suspects.clear()
+        run.left = None
 
-    def _finish(self, run: _Run) -> None:
+    def _finish(self, run: _Run, then: Then) -> Ready | None:
         self._quarantine(run)
-        self._end(run.lease, SegmentState.DONE, "", run.uncounted)
+        return self._jobs.end(run.lease, SegmentState.DONE, requests=run.uncounted, then=then)
 
     def _end(self, lease: Lease, state: SegmentState, error: str, requests: int) -> None:
         self._jobs.end(lease, state, error=error, requests=requests)

@@ -6,7 +6,7 @@ or spent budget, or for another segment under a live lease that is fetching the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, literal, or_, select, update
@@ -59,13 +59,13 @@ _claimable = and_(
     or_(budget.c.key.is_(None), ~_spent),
     ~exists(select(_other.c.id).where(_overlapped)),
 )
-_QUEUED = segment.join(job, job.c.id == segment.c.job).outerjoin(budget, budget.c.key == segment.c.budget)
+_QUEUED = JOINED.outerjoin(budget, budget.c.key == segment.c.budget)
 
 
 def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
     """The next claimable segment of a queue: to look at, and to take under its row lock."""
     chosen = (
-        select(segment.c.id, segment.c.job, segment.c.turn, job.c.priority, segment.c.series)
+        select(*COLUMNS, job.c.state)
         .select_from(_QUEUED)
         .where(segment.c.queue == _b("queue"), _claimable, *narrowed)
         .order_by(segment.c.turn, segment.c.job, segment.c.id)
@@ -148,19 +148,26 @@ class Waiting:
     overlapped_by: int
 
 
-def claim(tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = None) -> Lease | None:
-    """Give the next claimable segment of a queue (of job `only`) to a worker, in the strict order of claiming."""
+def claim(
+    tx: Tx, queue: str, worker: str, now: Instant, *, only: int | None = None, waits: bool = True
+) -> Lease | None:
+    """Give the next claimable segment of a queue (of job `only`) to a worker, in the strict order of claiming.
+
+    With `waits=False` a series that is locked just now counts as nothing claimable.
+    """
     narrowed = {} if only is None else {"job": only}
     for _ in range(CLAIM_TRIES):
-        found = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
-        if found is None:
+        row = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
+        if row is None:
             return None
-        segment_id, job_id, series_id = found[0], found[1], found[4]
+        found, job_state = segments.of_row(row[:-1]), row[-1]
         # Under the lock of the series: two slots that claim at the same moment must see each other.
-        store_series.lock(tx, series_id)
-        if tx.run(_CLAIM, its_id=segment_id, its_worker=worker, now=now) == 1:
-            tx.run(_START_JOB, its_id=job_id, now=now)
-            claimed = segments.get(tx, segment_id)
+        if not store_series.lock(tx, found.series, waits=waits):
+            return None
+        if tx.run(_CLAIM, its_id=found.id, its_worker=worker, now=now) == 1:
+            if job_state == JobState.PENDING:
+                tx.run(_START_JOB, its_id=found.job, now=now)
+            claimed = replace(found, state=_RUNNING, epoch=found.epoch + 1)
             return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
     return None
 
@@ -169,7 +176,10 @@ def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[
     """Place and priority of the segment that a claim would take."""
     narrowed = {} if only is None else {"job": only}
     row = tx.one(_PEEK if only is None else _PEEK_OF_JOB, queue=queue, now=now, **narrowed)
-    return None if row is None else (row[2], row[3])
+    if row is None:
+        return None
+    found = segments.of_row(row[:-1])
+    return found.turn, found.priority
 
 
 def victims(tx: Tx, queue: str, only: int | None) -> list[Lease]:

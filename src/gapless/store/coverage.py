@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
@@ -25,8 +25,16 @@ class _Ledger:
     def __init__(self, table: Table) -> None:
         self.keys = [name for name in ("job", "series") if name in table.c]
         mine = [table.c[name] == _b(name) for name in self.keys]
-        touching = [*mine, table.c.start <= _b("hi"), table.c.end >= _b("lo")]
-        inside = [*mine, table.c.start < _b("hi"), table.c.end > _b("lo")]
+        # Spans never overlap: of all that start before `lo` only the last can reach it. So the index bounds the look.
+        before = table.alias("before")
+        last = (
+            select(func.max(before.c.start))
+            .where(*[before.c[name] == _b(name) for name in self.keys], before.c.start <= _b("lo"))
+            .scalar_subquery()
+        )
+        mine_from = [*mine, table.c.start >= func.coalesce(last, _b("lo"))]
+        touching = [*mine_from, table.c.start <= _b("hi"), table.c.end >= _b("lo")]
+        inside = [*mine_from, table.c.start < _b("hi"), table.c.end > _b("lo")]
         columns: Any = [table.c.start, table.c.end]
         self.touching = Statement(select(*columns).where(*touching).order_by(table.c.start))
         self.inside = Statement(select(*columns).where(*inside).order_by(table.c.start))

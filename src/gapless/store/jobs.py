@@ -21,7 +21,9 @@ _UNFINISHED = [state.value for state in JobState if state not in FINAL]
 
 _GET = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")))
 _LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_update())
-_HOLD = Statement(select(job.c.id).where(job.c.id == _b("its_id")).with_for_update())
+_hold = select(job.c.id).where(job.c.id == _b("its_id"))
+_HOLD = Statement(_hold.with_for_update())
+_TRY_HOLD = Statement(_hold.with_for_update(skip_locked=True))
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
@@ -74,9 +76,14 @@ def lock(tx: Tx, job_id: int) -> Job | None:
     return None if row is None else _job(row)
 
 
-def hold(tx: Tx, job_id: int) -> None:
-    """Take the row lock of a job without reading it: who ends a segment does so first."""
-    tx.one(_HOLD, its_id=job_id)
+def hold(tx: Tx, job_id: int, *, waits: bool = True) -> bool:
+    """Take the row lock of a job without reading it: who ends a segment does so first.
+
+    False where others hold it and nobody waits. A transaction that writes to SQLite is alone anyway.
+    """
+    if tx.name == "sqlite":
+        return True
+    return tx.one(_HOLD if waits else _TRY_HOLD, its_id=job_id) is not None
 
 
 def unfinished(tx: Tx, wish_key: str) -> Job | None:

@@ -6,6 +6,7 @@ Locks are taken in one order: segment, then series. A page of an older epoch sto
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -22,6 +23,7 @@ from gapless.core.span import Instant, Span, span
 from gapless.store import coverage, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
+from gapless.store.segments import Held
 from gapless.store.sql import Statement
 
 _b = bindparam
@@ -47,8 +49,8 @@ def commit(
     prove: bool,
     direction: str | None = None,
     requests: int = 1,
-) -> int:
-    """Store a page under its lease; returns how many rows were new or changed.
+) -> tuple[int, Held]:
+    """Store a page under its lease; returns how many rows were new or changed, and the segment as it stands then.
 
     `prove`: also note the span as proven by this job (modes all and re-check). `direction` turns the segment round.
     `requests`: how many the page took, failed ones included.
@@ -61,8 +63,10 @@ def commit(
     answered = _answered(page, held.span)
     way = direction or held.direction
     cursor = moved(held.span, held.end if way != held.direction else held.cursor, answered, way)
+    since, since_at = _start(held, page, now)
     with tx.together():
-        _note_start(tx, held, page, now)
+        if (since, since_at) != (held.since, held.since_at):
+            series.set_since(tx, held.series, since, now)
         for bucket, more in counted.items():
             tx.run(_TALLY, series=held.series, bucket=bucket, more=more)
         if page.proven is not None and not _holds(touching, page.proven):
@@ -73,17 +77,18 @@ def commit(
         if prove and answered:
             coverage.extend(tx, held.series, answered, job=held.job)
         segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=requests)
-    return stored
+    return stored, replace(held, cursor=cursor, direction=way, since=since, since_at=since_at)
 
 
-def _note_start(tx: Tx, held: segments.Fenced, page: Page, now: Instant) -> None:
-    """Note that nothing precedes an instant, or withdraw it when an older row has come."""
+def _start(held: Held, page: Page, now: Instant) -> tuple[Instant | None, Instant | None]:
+    """What is known of the start of the history after a page: noted anew, or withdrawn when an older row has come."""
     if page.nothing_before is not None:
         # Also when it is said again: a dated fact counts from its last date on.
         if held.since is None or held.since <= page.nothing_before:
-            series.set_since(tx, held.series, page.nothing_before, now)
+            return page.nothing_before, now
     elif held.since is not None and page.rows and page.rows[0][0] < held.since:
-        series.set_since(tx, held.series, None, now)
+        return None, now
+    return held.since, held.since_at
 
 
 def _holds(touching: list[Span], proven: Span) -> bool:

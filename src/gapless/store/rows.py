@@ -110,7 +110,8 @@ def _conflict(dataset: Dataset, sqlite: bool) -> str:
 @lru_cache(maxsize=1024)
 def _values_text(dataset: Dataset, count: int) -> str:
     columns = ", ".join(_quoted(["series", *names(dataset)]))
-    one = "(" + ", ".join(["?"] * (len(names(dataset)) + 1)) + ")"
+    # `?` takes the number after the highest one before it: the series is bound once.
+    one = f"(?1, {', '.join(['?'] * len(names(dataset)))})"
     return f"INSERT INTO {dataset.table} ({columns}) VALUES {', '.join([one] * count)} {_conflict(dataset, True)}"
 
 
@@ -138,8 +139,7 @@ def upsert(tx: Tx, dataset: Dataset, series: int, rows: list[Row]) -> int:
     stored = 0
     for at in range(0, len(rows), CHUNK):
         chunk = rows[at : at + CHUNK]
-        flat = list(chain.from_iterable([(series, *row) for row in chunk]))
-        tx.cursor.execute(_values_text(dataset, len(chunk)), flat)
+        tx.cursor.execute(_values_text(dataset, len(chunk)), [series, *chain.from_iterable(chunk)])
         stored += tx.cursor.rowcount
     return stored
 

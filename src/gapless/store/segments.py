@@ -76,7 +76,7 @@ _INSERT = Statement(
         state=_b("state"),
     )
 )
-_FENCE = Statement(
+_held = (
     select(
         segment.c.start,
         segment.c.end,
@@ -85,17 +85,14 @@ _FENCE = Statement(
         segment.c.job,
         segment.c.series,
         series.c.since,
+        series.c.since_at,
         exists(select(quarantine.c.id).where(quarantine.c.series == segment.c.series)),
     )
     .select_from(segment.join(series, series.c.id == segment.c.series))
     .where(segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING))
-    .with_for_update(of=[segment, series])
 )
-_LOOK = Statement(
-    select(segment.c.start, segment.c.end, segment.c.direction).where(
-        segment.c.id == _b("its_id"), segment.c.epoch == _b("its_epoch"), segment.c.state == word(_RUNNING)
-    )
-)
+_LOOK = Statement(_held)
+_FENCE = Statement(_held.with_for_update(of=[segment, series]))
 _ADVANCE = Statement(
     update(segment)
     .where(segment.c.id == _b("its_id"))
@@ -254,8 +251,8 @@ def get(tx: Tx, segment_id: int) -> Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Fenced:
-    """A segment under its lock, and what the commit of a page needs to know of its series, locked after it."""
+class Held:
+    """A segment whose lease holds, as it stands now, and what its work needs to know of its series."""
 
     start: Instant
     end: Instant
@@ -265,6 +262,8 @@ class Fenced:
     series: int
     #: The source has nothing before this instant, as far as known.
     since: Instant | None
+    #: When it said so.
+    since_at: Instant | None
     #: Whether anything of the series was given up.
     has_quarantine: bool
 
@@ -273,17 +272,22 @@ class Fenced:
         """Its bounds."""
         return Span(self.start, self.end)
 
+    @property
+    def is_backward(self) -> bool:
+        """Whether the newest part comes first."""
+        return self.direction == Direction.BACKWARD.value
 
-def fence(tx: Tx, lease: Lease) -> Fenced | None:
+
+def fence(tx: Tx, lease: Lease) -> Held | None:
     """Lock the segment, then its series, if the lease still holds; else None."""
     row = tx.one(_FENCE, its_id=lease.segment.id, its_epoch=lease.epoch)
-    return None if row is None else Fenced(*row)
+    return None if row is None else Held(*row)
 
 
-def bounds(tx: Tx, lease: Lease) -> tuple[Span, bool] | None:
-    """Its bounds and whether it runs backward, both of which others may change; None when the lease is lost."""
+def look(tx: Tx, lease: Lease) -> Held | None:
+    """A segment as it stands, which others may have changed; None when the lease is lost."""
     row = tx.one(_LOOK, its_id=lease.segment.id, its_epoch=lease.epoch)
-    return None if row is None else (Span(row[0], row[1]), row[2] == Direction.BACKWARD.value)
+    return None if row is None else Held(*row)
 
 
 def advance(tx: Tx, segment_id: int, cursor: Instant, direction: str, *, rows: int, requests: int) -> None:
@@ -338,7 +342,7 @@ def steal(tx: Tx, victim: Lease, at: Instant, budget_key: str) -> bool:
     held = fence(tx, victim)
     if held is None:
         return False
-    backward = held.direction == Direction.BACKWARD.value
+    backward = held.is_backward
     if not (held.start < at < held.cursor if backward else held.cursor < at < held.end):
         return False
     kept, taken = Span(held.start, at), Span(at, held.end)

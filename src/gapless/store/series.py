@@ -18,7 +18,9 @@ _INSERT = Statement(
 )
 _NAMES = Statement(select(series.c.name).where(series.c.dataset == _b("dataset")).order_by(series.c.name))
 _SINCE = Statement(select(series.c.since, series.c.since_at).where(series.c.id == _b("series")))
-_LOCK = Statement(select(series.c.since).where(series.c.id == _b("series")).with_for_update())
+_lock = select(series.c.id).where(series.c.id == _b("series"))
+_LOCK = Statement(_lock.with_for_update())
+_TRY_LOCK = Statement(_lock.with_for_update(skip_locked=True))
 _SET = Statement(
     update(series).where(series.c.id == _b("series")).values(since=_b("new_since"), since_at=_b("new_since_at"))
 )
@@ -51,10 +53,11 @@ def since(tx: Tx, series_id: int) -> tuple[Instant | None, Instant | None]:
     return (None, None) if row is None else (row[0], row[1])
 
 
-def lock(tx: Tx, series_id: int) -> Instant | None:
-    """Take the row lock under which coverage of the series may change; gives `since`."""
-    found: Instant | None = tx.value(_LOCK, series=series_id)
-    return found
+def lock(tx: Tx, series_id: int, *, waits: bool = True) -> bool:
+    """Take the row lock under which coverage of the series may change; False where others hold it and nobody waits."""
+    if tx.name == "sqlite":
+        return True
+    return tx.one(_LOCK if waits else _TRY_LOCK, series=series_id) is not None
 
 
 def set_since(tx: Tx, series_id: int, at: Instant | None, now: Instant) -> None:

@@ -126,7 +126,7 @@ def lease_of(store: Store, worker: str = "worker", **more: Any) -> Lease:
 
 def commit(store: Store, page: Page, lease: Lease, *, now: Instant = MORNING, prove: bool = False) -> int:
     """Commit a page of `CANDLES` under a lease; how many rows were new or changed."""
-    return store.write(lambda tx: pages.commit(tx, CANDLES, page, lease, now, prove=prove))
+    return store.write(lambda tx: pages.commit(tx, CANDLES, page, lease, now, prove=prove))[0]
 
 
 def read(store: Store, question: Callable[..., T], *args: Any, **more: Any) -> T:

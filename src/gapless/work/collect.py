@@ -1,24 +1,26 @@
 """Collect a segment: what to ask next, ask it, and store what the reply proves.
 
-Nothing is remembered between pages but the size of the next window: what is left is read from the ledger each time,
-so the cursor jumps over whatever others have fetched meanwhile.
+Nothing is remembered between pages but the size of the next window: what is left is read from the ledger each time, in
+the transaction that claims the segment or commits its page, so the cursor jumps over whatever others have fetched.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction, Mode
 from gapless.core.page import Ask, Page, Shape
-from gapless.core.paging import Window, is_thin_page, next_ask, open_part, widen
+from gapless.core.paging import Window, is_thin_page, next_ask, open_part, relax, widen
 from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
 from gapless.core.span import Instant, Span, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, pages, quarantine, segments, series
+from gapless.store import coverage, pages, quarantine, segments
 from gapless.store.database import Tx
+from gapless.store.segments import Held
 from gapless.store.store import Store
 
 
@@ -29,6 +31,16 @@ class Asked:
     ask: Ask
     now: Instant
     is_backward: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a segment still misses, next to where its cursor is; without spans nothing is left at all."""
+
+    spans: list[Span]
+    is_backward: bool
+    #: Cells that this segment may not ask for.
+    given_up: list[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,45 +56,40 @@ class Collect:
         """How the source pages."""
         return self.source.shape(self.dataset)
 
-    def next(self, lease: Lease, window: Window, now: Instant, suspects: list[Span]) -> Asked | None:
-        """The next request of a segment, or None when nothing is missing in it; raises `LeaseLost`.
+    def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
+        """What a segment still misses; raises `LeaseLost`.
 
         `suspects` are cells that spoilt their reply and wait to be given up.
         """
-        with self.store.read() as tx:
-            held = segments.bounds(tx, lease)
-            if held is None:
-                raise LeaseLost(f"segment {lease.segment.id} is in other hands")
-            bounds, is_backward = held
-            given_up = self._given_up(tx, lease.segment, bounds) + suspects
-            spans = self.left(tx, lease.segment, bounds, is_backward, now, given_up)
-        spans = open_part(spans, given_up, is_backward)
+        held = segments.look(tx, lease)
+        if held is None:
+            raise LeaseLost(f"segment {lease.segment.id} is in other hands")
+        return self.left(tx, lease.segment, held, now, suspects)
+
+    def ask(self, left: Left, series: str, window: Window, now: Instant) -> Asked | None:
+        """The next request of a segment, or None when nothing is missing that may be asked for."""
+        spans = open_part(left.spans, left.given_up, left.is_backward)
         if not spans:
             return None
-        span, limit = next_ask(self.dataset.grid, spans, window, is_backward)
-        return Asked(ask=Ask(series=lease.segment.name, span=span, limit=limit), now=now, is_backward=is_backward)
+        span, limit = next_ask(self.dataset.grid, spans, window, left.is_backward)
+        return Asked(ask=Ask(series=series, span=span, limit=limit), now=now, is_backward=left.is_backward)
 
-    def left(
-        self,
-        tx: Tx,
-        segment: Segment,
-        bounds: Span,
-        is_backward: bool,
-        now: Instant,
-        given_up: list[Span],
-    ) -> list[Span]:
-        """What a segment still misses, next to where its cursor is; empty only when nothing is left at all."""
+    def left(self, tx: Tx, segment: Segment, held: Held, now: Instant, suspects: Sequence[Span] = ()) -> Left:
+        """What a segment still misses, as far as one look goes."""
+        bounds, is_backward = held.span, held.is_backward
+        given_up = self._given_up(tx, segment, held) if held.has_quarantine else []
+        given_up += suspects
         mode = Mode(segment.mode)
-        since, said_at = series.since(tx, segment.series)
-        if mode is Mode.ALL and (said_at or 0) < segment.wished_at:
+        since = held.since
+        if mode is Mode.ALL and (held.since_at or 0) < segment.wished_at:
             since = None
         while True:
             known, seen_to = coverage.near(
                 tx,
-                segment.series,
+                held.series,
                 bounds,
                 backward=is_backward,
-                job=segment.job if mode is Mode.ALL else None,
+                job=held.job if mode is Mode.ALL else None,
             )
             looked_at = bounds
             if seen_to is not None:
@@ -97,26 +104,22 @@ class Collect:
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
             if spans or seen_to is None:
-                return spans
+                return Left(spans=spans, is_backward=is_backward, given_up=given_up)
             bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
 
     def remaining(self, tx: Tx, lease: Lease, now: Instant) -> list[Span]:
         """What a running segment still misses, as far as one look goes: enough to decide where to cut it."""
-        held = segments.bounds(tx, lease)
-        if held is None:
-            return []
-        bounds, is_backward = held
-        given_up = self._given_up(tx, lease.segment, bounds)
-        return self.left(tx, lease.segment, bounds, is_backward, now, given_up)
+        held = segments.look(tx, lease)
+        return [] if held is None else self.left(tx, lease.segment, held, now).spans
 
     def _proof(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
         if segment.recheck_from >= bounds.end:
             return []
         return coverage.spans(tx, segment.series, bounds, job=segment.job)
 
-    def _given_up(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
+    def _given_up(self, tx: Tx, segment: Segment, held: Held) -> list[Span]:
         """Quarantined spans that this job may not ask: all in mode missing, else only those it gave up itself."""
-        every = quarantine.of_series(tx, segment.series, bounds)
+        every = quarantine.of_series(tx, held.series, held.span)
         mine = Mode(segment.mode) is not Mode.MISSING
         return union(one.span for one in every if not mine or one.job == segment.job)
 
@@ -130,25 +133,29 @@ class Collect:
         now = asked.now if page.source_time is None else min(asked.now, page.source_time)
         return page.before(self.dataset.frontier(now))
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, *, requests: int) -> int:
-        """Commit a page under its lease; raises `LeaseLost`. Returns how many rows were new or changed."""
+    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
+        """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
         segment = lease.segment
-        prove = segment.mode == Mode.ALL or segment.recheck_from < segment.end
-        return self.store.write(
-            lambda tx: pages.commit(
+
+        def write(tx: Tx) -> Left:
+            _, held = pages.commit(
                 tx,
                 self.dataset,
                 page,
                 lease,
                 asked.now,
-                prove=prove,
+                prove=segment.mode == Mode.ALL or segment.recheck_from < segment.end,
                 direction=self._turn(asked, page, segment),
                 requests=requests,
             )
-        )
+            return self.left(tx, segment, held, now)
+
+        return self.store.write(write)
 
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
+        if asked.is_backward:
+            return relax(window, self.shape)
         times = [row[0] for row in page.rows]
         return widen(window, self.dataset.grid, self.shape, asked.ask.span, asked.ask.limit, times)
 
