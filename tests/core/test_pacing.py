@@ -319,3 +319,16 @@ def test_a_departure_reserved_into_the_next_second_does_not_look_like_foreign_us
     ahead = replace(UPBIT, second=now // SECOND + 1, sent=1, sent_before=9)
     assert ahead.recent(now) >= 9
     assert answered(ahead, now, remaining=0, probe=False) == ahead
+
+
+def test_a_reply_that_is_read_late_is_not_foreign_use():
+    """A machine that stalls for half a second would else slow down for another one, on top."""
+    budget, at = Budget(key="a", rate=10), NOW
+    for _ in range(10):
+        budget, granted = reserve(budget, at, live=True)
+        assert isinstance(granted, Grant)
+        at = budget.tat
+    departed, late = granted.at, granted.at + 700_000
+    assert answered(budget, late, remaining=0, probe=False, departed=departed) == budget
+    assert answered(budget, late, remaining=0, probe=False) != budget
+    assert answered(budget, late, remaining=0, probe=False, departed=departed - 3 * SECOND) == budget

@@ -7,6 +7,7 @@ of these functions, and saves it: the sum stands only here.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, replace
 
@@ -91,9 +92,12 @@ class Budget:
         return interval(self.rate)
 
     def recent(self, now: Instant) -> float:
-        """Our own departures in the second before `now`, by the usual two-bucket estimate."""
+        """Our own departures in the second before `now`, by the usual two-bucket estimate; rather too many."""
         age = now // SECOND - self.second
         share = now % SECOND / SECOND
+        if age < -1:
+            # Longer ago than we count: nothing can be said, so nothing is held against others.
+            return math.inf
         if age == -1:
             # The last departure was reserved across the edge of the second: this one's count is `sent_before`.
             return self.sent_before * (2 - share)
@@ -174,12 +178,22 @@ def refuse(budget: Budget, now: Instant, seconds: float) -> Budget:
     )
 
 
-def answered(budget: Budget, now: Instant, *, remaining: int | None, probe: bool) -> Budget:
-    """After a good reply: a probe's success frees the others, and foreign use of the same limit slows us down."""
+def answered(
+    budget: Budget, now: Instant, *, remaining: int | None, probe: bool, departed: Instant | None = None
+) -> Budget:
+    """After a good reply: a probe's success frees the others, and foreign use of the same limit slows us down.
+
+    What `remaining` counts is compared with our own requests up to when this one left (`departed`): a reply that is read
+    late, after a silence of ours, would look like foreign use.
+    """
     after = budget
     if probe and budget.probing == PROBE_OUT:
         after = replace(after, probing=FREE, blocks=0, tat=now + budget.step)
-    if budget.rate and remaining is not None and foreign_use(budget.rate, remaining, budget.recent(now)):
+    if (
+        budget.rate
+        and remaining is not None
+        and foreign_use(budget.rate, remaining, budget.recent(now if departed is None else departed))
+    ):
         after = replace(after, tat=max(after.tat, now + SECOND // (remaining + 1)))
     return after
 

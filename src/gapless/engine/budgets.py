@@ -122,17 +122,20 @@ class Gates:
 
         return self._store.write(block, urgent=True)
 
-    def answered(self, key: str, *, remaining: int | None, probe: bool) -> None:
+    def answered(self, key: str, *, remaining: int | None, probe: bool, departed: Instant | None = None) -> None:
         """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
         if not probe and (remaining is None or remaining > 3):
             return
         with self._store.read() as tx:
             now = self._clock.now()
             before = budgets.load(tx, key)
-        if before is None or pacing.answered(before, now, remaining=remaining, probe=probe) == before:
+        if (
+            before is None
+            or pacing.answered(before, now, remaining=remaining, probe=probe, departed=departed) == before
+        ):
             return
 
         def change(budget: pacing.Budget) -> tuple[pacing.Budget, None]:
-            return pacing.answered(budget, now, remaining=remaining, probe=probe), None
+            return pacing.answered(budget, now, remaining=remaining, probe=probe, departed=departed), None
 
         self._store.write(lambda tx: budgets.change(tx, key, change), urgent=True)

@@ -175,7 +175,7 @@ class Runner:
 
     def _page(self, run: _Run, asked: Asked) -> bool:
         """One request and what follows from it; False when the segment has left our hands."""
-        began = time.monotonic()
+        departed, began = self._clock.now(), time.monotonic()
         try:
             page = run.collect.fetch(asked)
         except Refused as error:
@@ -184,13 +184,21 @@ class Runner:
         except SourceError as error:
             return self._failed(run, asked, error)
         self.troubled.discard(run.gate)
-        self.latency.setdefault(run.gate, Latency()).add(time.monotonic() - began)
-        self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe)
+        self._measure(run.gate, time.monotonic() - began)
+        self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
         if is_unanswered(asked, page):
             self._too_early(run, asked)
             return False
         self._keep(run, asked, page)
         return True
+
+    def _measure(self, gate: str, seconds: float) -> None:
+        """Note how long a request took; from the first one on idle slots can tell whether stealing pays."""
+        known = self.latency.setdefault(gate, Latency())
+        first = known.seconds is None
+        known.add(seconds)
+        if first:
+            self._jobs.ring()
 
     def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
         run.left = run.collect.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
