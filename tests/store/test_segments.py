@@ -422,7 +422,11 @@ def test_a_queue_tells_its_depth_and_its_oldest_wish(store):
     make_job(store, parts=[(500, 1000), (0, 500)])
     make_job(store, wish_of("live"), queue=Queue.LIVE, now=minute(7))
     make_job(store, wish_of("paused"), hold=True)
-    assert read(store, claims.depth) == {"backfill": (2, MORNING), "live": (1, minute(7))}
+    depth = {one.queue: one for one in read(store, claims.depth)}
+    waiting = {name: (one.waiting, one.running) for name, one in depth.items()}
+    assert waiting == {"backfill": (2, 0), "compute": (0, 0), "daily": (0, 0), "live": (1, 0)}
+    assert depth["backfill"].oldest_seconds - depth["live"].oldest_seconds == pytest.approx(420, abs=1)
+    assert depth["daily"].oldest_seconds == 0
 
 
 def test_a_waiting_job_knows_who_goes_first(store):

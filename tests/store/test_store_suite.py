@@ -56,7 +56,12 @@ def test_the_migrations_make_the_schema_of_the_code(store):
     """A column that only one of the two knows fails at a user's, who has the other."""
     with engine_of(store).connect() as connection:
         # SQLite has no identity columns, which Alembic would report as defaults; the next test compares its defaults.
-        options = {"compare_type": True, "compare_server_default": store.database.name == "postgresql"}
+        options = {
+            "compare_type": True,
+            "compare_server_default": store.database.name == "postgresql",
+            # PgQueuer's tables are its own; another test compares them with the library.
+            "include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("gapless_"),
+        }
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
@@ -139,6 +144,7 @@ def test_a_schema_newer_than_the_program_is_left_alone(database_url):
 def test_a_database_of_another_program_is_left_alone(database_url):
     """A table named `job` is not ours just because of its name."""
     store = open_store(database_url)
+    store.write(lambda tx: tx.cursor.execute("DROP VIEW queue_depth"))
     for table in [*metadata.tables, "alembic_version"]:
         store.write(lambda tx, table=table: tx.cursor.execute(f"DROP TABLE {table}"))
     store.write(lambda tx: tx.cursor.execute("CREATE TABLE job (theirs INTEGER)"))
@@ -523,5 +529,6 @@ def test_a_deadlock_is_tried_again(postgresql_store):
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(cross, [["a", "b"], ["b", "a"]]))
-    assert len(runs) == 3
+    # A busy server may turn both back.
+    assert len(runs) >= 3
     assert [one.rate for one in read(postgresql_store, budgets.every)] == [2.0, 2.0]

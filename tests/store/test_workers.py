@@ -9,7 +9,15 @@ from gapless.testing.factories import minute, read, write
 
 def worker(name: str, *, started: int = 0, job: int | None = None) -> Worker:
     return Worker(
-        id=name, host="here", pid=1, queues="backfill,live", slots=4, job=job, beat=0, started_at=minute(started)
+        id=name,
+        name=name,
+        host="here",
+        pid=1,
+        queues="backfill,live",
+        slots=4,
+        job=job,
+        beat=0,
+        started_at=minute(started),
     )
 
 
@@ -23,8 +31,8 @@ def test_workers_are_listed_in_the_order_they_came(store):
 def test_a_beat_counts_up_while_the_row_is_there(store):
     """A counter, not a time: nobody's wall clock decides who is dead."""
     write(store, workers.enter, worker("a"))
-    assert write(store, workers.beat, "a")
-    assert write(store, workers.beat, "a")
+    assert write(store, workers.beat, "a", 4)
+    assert write(store, workers.beat, "a", 4)
     assert read(store, workers.every)[0].beat == 2
 
 
@@ -32,5 +40,5 @@ def test_who_was_taken_for_dead_learns_of_it_at_the_next_beat(store):
     """A process that was asleep must not go on as if nothing had happened."""
     write(store, workers.enter, worker("a"))
     write(store, workers.leave, "a")
-    assert not write(store, workers.beat, "a")
+    assert not write(store, workers.beat, "a", 4)
     assert read(store, workers.every) == []

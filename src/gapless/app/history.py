@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from types import TracebackType
@@ -23,20 +23,23 @@ from gapless.core.pacing import Backoff
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
 from gapless.core.span import Instant, Span
-from gapless.engine import truth
+from gapless.engine import reasons, truth
 from gapless.engine.catalogue import Catalogue
-from gapless.engine.embedded import Embedded
+from gapless.engine.cluster import ClusterBell
+from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
+from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import rows
+from gapless.store import queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
+from gapless.store.workers import Worker as WorkerRow
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -81,7 +84,7 @@ class Gapless:
         sources = {name: connect(name, settings.base_url(name), settings.timeout) for name in SOURCES}
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
-        self._engines: list[Embedded] = []
+        self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
 
@@ -337,11 +340,15 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        here: bool | None = None,
     ) -> Running:
-        """Start filling in the background of this process; an identical unfinished job is taken up instead."""
+        """Start filling in the background; an identical unfinished job is taken up instead.
+
+        On PostgreSQL the workers do it; without any, or with `here=True`, the slots of this process.
+        """
         found = self.dataset(dataset)
         wish = self.wish(found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
-        return self._start(self.jobs.create(wish, priority=priority, name=name, rate=rate))
+        return self._start(self.jobs.create(wish, priority=priority, name=name, rate=rate), here=here)
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
         """The wish of a standing job."""
@@ -369,18 +376,31 @@ class Gapless:
             self.release(engine)
         return job
 
-    def engine(self, slots: dict[Queue, int], *, only: int | None = None) -> Embedded:
-        """Start worker slots in this process."""
-        runner = self._runner()
+    def engine(self, slots: Mapping[Queue, int], *, only: int | None = None) -> Worker:
+        """Start worker slots in this process, on either database."""
+        ranges = {queue.value: Range(count, count) for queue, count in slots.items()}
         self.store.prepare(self.catalogue.datasets.values() if only is None else [])
-        engine = Embedded(
-            self.store,
-            runner,
-            self.jobs,
-            self.clock,
-            {queue.value: count for queue, count in slots.items()},
-            only=only,
-        )
+        return self._serve(Worker(*self._parts(), ranges, EmbeddedBell(self.store), only=only))
+
+    def worker(self, queues: Sequence[Queue], slots: Range, *, name: str = "") -> Worker:
+        """Serve queues from this process: rung by its own file on SQLite, by the cluster's queue on PostgreSQL.
+
+        Raises `StoreError` without the packages of the cluster, `UsageError` when a living worker has the name.
+        """
+        ranges = {queue.value: slots for queue in queues}
+        self.store.prepare(self.catalogue.datasets.values())
+        bell = ClusterBell(self.store) if self.is_shared else EmbeddedBell(self.store)
+        return self._serve(Worker(*self._parts(), ranges, bell, name=name))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on other machines may use this database."""
+        return self.store.database.name == "postgresql"
+
+    def _parts(self) -> tuple[Store, Runner, Jobs, Clock]:
+        return self.store, self._runner(), self.jobs, self.clock
+
+    def _serve(self, engine: Worker) -> Worker:
         engine.serve()
         with self._lock:
             self._engines.append(engine)
@@ -398,7 +418,7 @@ class Gapless:
         job = self.jobs.get(job_id)
         self.dataset(job.dataset)
         runner, done, never = self._runner(), 0, threading.Event()
-        engine = Embedded(self.store, runner, self.jobs, self.clock, {}, only=job_id)
+        engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
         try:
             taker = engine.taker(job.queue)
@@ -408,7 +428,7 @@ class Gapless:
             engine.stop()
         return done
 
-    def release(self, engine: Embedded) -> None:
+    def release(self, engine: Worker) -> None:
         """Stop slots that `engine` started."""
         with self._lock:
             if engine in self._engines:
@@ -419,11 +439,31 @@ class Gapless:
         """Run an existing job in this process."""
         return self._start(Made(self.jobs.get(job_id), True))
 
-    def _start(self, made: Made) -> Running:
+    def set_limit(self, queue: Queue, limit: int | None) -> None:
+        """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
+        self.store.write(lambda tx: queues.set_limit(tx, queue.value, limit), urgent=True)
+        self._ring()
+
+    def watch(self, job_id: int) -> Running:
+        """Hold a job in hand that others work on."""
+        return Running(self, job_id, None, adopted=True)
+
+    def serving(self, job_id: int) -> list[WorkerRow]:
+        """Workers, of this process or others, that take segments of a job."""
+        job = self.jobs.get(job_id)
+        with self.store.read() as tx:
+            return reasons.serving(tx, job)
+
+    def _start(self, made: Made, *, here: bool | None = True) -> Running:
+        """Run a job in this process, or (`here` false, or None and somebody serves it) leave it to the workers."""
         job = made.job
         if made.adopted and job.state == JobState.PAUSED:
             job = self.jobs.resume(job.id)
         self.dataset(job.dataset)
+        if here is None:
+            here = not (self.is_shared and self.serving(job.id))
+        if not here:
+            return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
         engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)

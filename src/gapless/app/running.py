@@ -7,19 +7,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gapless.bars import bar
-from gapless.core.errors import StoreError
+from gapless.core.errors import StoreError, StoreLost
 from gapless.core.job import FINAL, Job, JobState
-from gapless.engine.embedded import Embedded
 from gapless.engine.progress import Progress
+from gapless.engine.worker import Worker
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless
 
 
+#: Seconds that a server may be out of reach before a foreground job gives up.
+PATIENCE = 60.0
+
+
 class Running:
     """A job that this process works on."""
 
-    def __init__(self, app: Gapless, job_id: int, engine: Embedded | None, *, adopted: bool) -> None:
+    def __init__(self, app: Gapless, job_id: int, engine: Worker | None, *, adopted: bool) -> None:
         self._app = app
         self._engine = engine
         self.id = job_id
@@ -81,19 +85,33 @@ class Running:
             with bar(self.id) as draw:
                 return self.wait(timeout=timeout, tick=draw, every=every)
         until = None if timeout is None else self._app.clock.monotonic() + timeout
-        never = threading.Event()
+        never, lost = threading.Event(), None
         while True:
-            state = JobState(self.job.state)
-            if tick is not None:
-                tick(self.progress())
+            try:
+                state = self._look(tick)
+                lost = None
+            except StoreLost:
+                # A server that is being restarted comes back; its jobs are where they were.
+                lost = lost or self._app.clock.monotonic()
+                if self._app.clock.monotonic() - lost >= PATIENCE:
+                    raise
+                self._app.clock.wait(never, every)
+                continue
             if state in FINAL or state is JobState.PAUSED:
                 self.leave()
                 return state
-            if isinstance(self._engine, Embedded) and isinstance(self._engine.failure, StoreError):
-                raise self._engine.failure
             if until is not None and self._app.clock.monotonic() >= until:
                 return state
             self._app.clock.wait(never, every)
+
+    def _look(self, tick: Callable[[Progress], None] | None) -> JobState:
+        state = JobState(self.job.state)
+        if tick is not None:
+            tick(self.progress())
+        is_over = state in FINAL or state is JobState.PAUSED
+        if not is_over and self._engine is not None and isinstance(self._engine.failure, StoreError):
+            raise self._engine.failure
+        return state
 
     def leave(self) -> None:
         """Give the slots of this process up; the job stays as it is."""

@@ -160,6 +160,7 @@ def fill(
     slots: Slots = None,
     hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")] = False,
+    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -183,21 +184,38 @@ def fill(
         if detach:
             if made.job.state == JobState.PAUSED:
                 app.jobs.resume(made.job.id)
-            detach_worker(app)
+            if not app.serving(made.job.id):
+                detach_worker(app)
             return _said(
                 app,
                 made.job,
                 json,
                 f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
             )
-        state = foreground(app, app.run(made.job.id))
+        state = foreground(app, _run(app, made.job.id, here=here))
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             late = app.jobs.create(app.wish(found, names, start, end, days=days, mode=mode, direction=direction))
-            state = foreground(app, app.run(late.job.id))
+            state = foreground(app, _run(app, late.job.id, here=here))
             made = late
         _said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
+
+
+def _run(app: Gapless, job_id: int, *, here: bool) -> Running:
+    """Run a job here, or on PostgreSQL leave it to the workers and say so where there are none."""
+    if here or not app.is_shared:
+        return app.run(job_id)
+    job = app.jobs.get(job_id)
+    if job.state == JobState.PAUSED:
+        app.jobs.resume(job_id)
+    if not job.is_final and not app.serving(job_id):
+        err.print(
+            f"no worker serves queue {job.queue}; the job waits for `gapless worker --queue {job.queue}`;"
+            " --here runs it in this process",
+            highlight=False,
+        )
+    return app.watch(job_id)
 
 
 #: The exit code of a job's end; a job fails where the source refuses or does not answer.
@@ -257,19 +275,11 @@ def foreground(app: Gapless, running: Running) -> JobState:
 
 def detach_worker(app: Gapless) -> None:
     """Start a worker of its own that ends when nothing is left to do."""
-    url = app.settings.database_url
+    command = [sys.executable, "-m", "gapless.cli", "worker", "--until-idle"]
     subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "gapless.cli",
-            "worker",
-            "--until-idle",
-            "--slots",
-            str(max(1, app.settings.slots)),
-            "--database",
-            url,
-        ],
+        [*command, "--slots", str(max(1, app.settings.slots))],
+        # In the environment, where other users of the machine do not see its password.
+        env={**os.environ, "GAPLESS_DATABASE_URL": app.settings.database_url},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -15,10 +15,10 @@ from gapless.cli.collect import EXITS, detach_worker, foreground
 from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Kind, Priority
-from gapless.core.span import Instant, iso
-from gapless.core.words import counted_word
+from gapless.core.span import iso
+from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
-from gapless.store import claims, events, jobs, segments, workers
+from gapless.store import events, jobs, segments
 
 app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.", show_default=False)]
@@ -177,36 +177,8 @@ def why(job: JobId, json: AsJson = False, database: Database = None) -> None:
 
 def reasons_of(opened: Gapless, job: Job) -> list[str]:
     """Why a job waits, from the same predicates that claim."""
-    if job.is_final:
-        return [f"it is {job.state}" + (f": {job.error}" if job.error else "")]
-    if job.state == JobState.PAUSED:
-        return [f"it is paused: `gapless jobs resume {job.id}`"]
-    now = opened.clock.now()
     with opened.store.read() as tx:
-        waiting = claims.why(tx, job.id, now)
-        counted, _, _ = segments.counts(tx, job.id)
-        serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
-        ahead = claims.ahead(tx, job.id, job.queue, job.turn)
-    if job.kind == Kind.FOLLOW and not serving:
-        return [f"nobody follows: `gapless follow {job.dataset} …` with the same series goes on"]
-    reasons = [f"{counted_word(counted['running'], 'segment')} running"] if counted.get("running") else []
-    reasons += [reason for one in waiting for reason in _waits(one, now)]
-    if waiting and not serving:
-        reasons.append(f"no worker serves queue {job.queue}: `gapless jobs resume {job.id} --here` or `gapless worker`")
-    elif waiting and not reasons and ahead is not None:
-        reasons.append(f"it is behind job {ahead}")
-    return list(dict.fromkeys(reasons)) or ["it is about to go on"]
-
-
-def _waits(one: claims.Waiting, now: Instant) -> list[str]:
-    """Why one segment waits."""
-    reasons = {
-        f"the source told us to wait until {when(one.blocked_until)}": one.blocked_until > now,
-        "the daily quota is spent; it goes on by itself after the reset": one.is_quota_spent,
-        f"it tries again at {when(one.retry_at)}: {one.error}": one.retry_at > now,
-        f"job {one.overlapped_by} is fetching it": one.overlapped_by != 0,
-    }
-    return [reason for reason, holds in reasons.items() if holds]
+        return reasons(tx, job, opened.clock.now())
 
 
 def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
@@ -221,9 +193,7 @@ def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
     out.print(f"job {job.id} is {job.state}", highlight=False)
     if job.is_final:
         return
-    with opened.store.read() as tx:
-        serving = [w for w in workers.every(tx) if job.queue in w.queues.split(",") and w.job in (None, job.id)]
-    if not serving:
+    if not opened.serving(job.id):
         err.print(
             f"no worker serves queue {job.queue}: add --here, --detach, or start `gapless worker`",
             highlight=False,

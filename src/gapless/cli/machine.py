@@ -1,8 +1,10 @@
-"""Commands about this machine: worker, workers, budget, db, sandbox, demo, doctor."""
+"""Commands about this machine: worker, workers, budget, sandbox, demo, doctor."""
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,20 +13,22 @@ from typing import Annotated
 
 import typer
 
-from gapless.cli.common import AsJson, Database, dump, err, history, out, settings, table, when
+from gapless.app import Gapless
+from gapless.bars import duration
+from gapless.cli.common import AsJson, Database, dump, err, history, settings, table, when
 from gapless.core.errors import Exit, GaplessError, UsageError
 from gapless.core.job import Queue
 from gapless.core.span import SECOND
+from gapless.engine.worker import Range
 from gapless.sources import SOURCES
 from gapless.sources.http import Http
-from gapless.store import budgets, claims, jobs, segments, workers
+from gapless.store import budgets, claims, jobs, queues, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite, is_safe_version, version
-from gapless.store.store import HEAD, open_store
+from gapless.store.store import HEAD
 from gapless.store.store import database as open_database
 
 Check = Callable[[str, bool, str], None]
-db = typer.Typer(help="Look after the database.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +43,8 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     queue: Annotated[list[Queue] | None, typer.Option("--queue", help="Serve this queue; may be repeated.")] = None,
-    slots: Annotated[int | None, typer.Option("--slots", help="Slots per queue.")] = None,
+    slots: Annotated[str | None, typer.Option("--slots", help="Slots per queue: 4, or 1..8 as work comes.")] = None,
+    name: Annotated[str, typer.Option("--name", help="A name of its own among the living workers.")] = "",
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when nothing is left to do.")] = False,
     database: Database = None,
 ) -> None:
@@ -47,18 +52,37 @@ def worker(
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())
-    with history(database, slots) as app:
-        if app.settings.slots == 0:
-            raise UsageError("slots: a worker without slots does nothing", field="slots", hint="give 1 or more")
+    with history(database) as app:
+        count = slots_of(slots or str(app.settings.slots))
         served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL]
-        engine = app.engine(dict.fromkeys(served, app.settings.slots))
-        err.print(f"serving {', '.join(served)} with {app.settings.slots} slots each", highlight=False)
+        engine = app.worker(served, count, name=name)
+        listed = f"{count.least}" if count.least == count.most else f"{count.least} to {count.most}"
+        err.print(f"serving {', '.join(served)} with {listed} slots each", highlight=False)
+        said = ""
         while not stop.wait(0.25):
-            if until_idle and engine.idle:
-                with app.store.read() as tx:
-                    left = [one for one in jobs.unended(tx) if _wants(tx, one, served)]
-                if not left:
-                    break
+            trouble = "" if engine.failure is None else str(engine.failure)
+            if trouble != said:
+                said = trouble
+                err.print(trouble or "the database is back", highlight=False, markup=False)
+            if until_idle and not trouble and engine.idle and not _is_left(app, served):
+                break
+
+
+def slots_of(text: str) -> Range:
+    """`4`, or `1..8`: as many as there is work for."""
+    found = re.fullmatch(r"(\d{1,3})(?:\.\.(\d{1,3}))?", text.strip())
+    least = int(found[1]) if found else 0
+    most = int(found[2] or least) if found else 0
+    if found is None or least > most:
+        raise UsageError(f"slots: {text!r} is not understood", field="slots", hint="give 4, or 1..8")
+    if least == 0:
+        raise UsageError("slots: a worker without slots does nothing", field="slots", hint="give 1 or more")
+    return Range(least, most)
+
+
+def _is_left(app: Gapless, served: list[Queue]) -> bool:
+    with app.store.read() as tx:
+        return any(_wants(tx, one, served) for one in jobs.unended(tx))
 
 
 def _wants(tx: Tx, job_id: int, served: list[Queue]) -> bool:
@@ -69,43 +93,117 @@ def _wants(tx: Tx, job_id: int, served: list[Queue]) -> bool:
     )
 
 
-def list_workers(json: AsJson = False, database: Database = None) -> None:
-    """Show who is alive, since when, and what waits in the queues."""
-    with history(database) as app, app.store.read() as tx:
-        every = workers.every(tx)
-        depth = claims.depth(tx)
-        now = app.clock.now()
+def list_workers(
+    limit: Annotated[
+        list[str] | None,
+        typer.Option("--limit", help="At most so many slots in all: backfill=8 or =none."),
+    ] = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Only tell whether a worker of this host is at work.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Show who is alive, on what, since when, and what waits in the queues."""
+    with history(database) as app:
+        if ready:
+            raise typer.Exit(int(Exit.DONE if _is_ready(app) else Exit.FAILED))
+        for text in limit or []:
+            _set_limit(app, text)
+        with app.store.read() as tx:
+            every = workers.every(tx)
+            held = {one.id: segments.of_worker(tx, one.id) for one in every}
+            depth = claims.depth(tx)
+            limits = queues.limits(tx)
+            now = app.clock.now()
     if json:
         dump(
             {
                 "workers": [
                     {
                         "id": w.id,
+                        "name": w.name,
                         "host": w.host,
                         "pid": w.pid,
                         "queues": w.queues.split(","),
                         "slots": w.slots,
                         "job": w.job,
                         "startedAt": when(w.started_at),
+                        "segments": [
+                            {"id": one, "job": its_job, "series": name, "since": when(at)}
+                            for one, its_job, name, at in held[w.id]
+                        ],
                     }
                     for w in every
                 ],
                 "queues": [
-                    {"queue": q, "waiting": count, "oldestSeconds": (now - at) / SECOND}
-                    for q, (count, at) in depth.items()
+                    {
+                        "queue": q.queue,
+                        "waiting": q.waiting,
+                        "running": q.running,
+                        "oldestSeconds": q.oldest_seconds,
+                        "limit": limits.get(q.queue),
+                    }
+                    for q in depth
                 ],
             }
         )
         return
     table(
-        ["worker", "host", "pid", "queues", "slots", "job", "since"],
-        [(w.id, w.host, w.pid, w.queues, w.slots, w.job or "", when(w.started_at)) for w in every],
+        ["worker", "host", "pid", "queues", "slots", "since", "on"],
+        [
+            (
+                w.name,
+                w.host,
+                w.pid,
+                w.queues,
+                w.slots,
+                when(w.started_at),
+                ", ".join(
+                    f"job {its_job} {name} for {duration((now - at) / SECOND)}" for _, its_job, name, at in held[w.id]
+                ),
+            )
+            for w in every
+        ],
     )
-    for queue_name, (count, at) in sorted(depth.items()):
-        out.print(
-            f"queue {queue_name}: {count:,} segments wait, the oldest for {(now - at) / SECOND:.0f} s",
-            highlight=False,
+    table(
+        ["queue", "waiting", "running", "limit", "oldest"],
+        [
+            (
+                q.queue,
+                f"{q.waiting:,}",
+                q.running,
+                limits.get(q.queue, ""),
+                duration(q.oldest_seconds) if q.waiting else "",
+            )
+            for q in depth
+        ],
+        right=["waiting", "running", "limit", "oldest"],
+    )
+
+
+def _set_limit(app: Gapless, text: str) -> None:
+    name, _, number = text.partition("=")
+    if name not in list(Queue):
+        raise UsageError(
+            f"limit: there is no queue {name!r}",
+            field="limit",
+            hint=f"give one of: {', '.join(Queue)}, such as backfill=8",
         )
+    if number != "none" and not (number.isdecimal() and 0 < int(number) < 10_000):
+        raise UsageError(f"limit: {number!r} is no number of slots", field="limit", hint="give 1 or more, or none")
+    app.set_limit(Queue(name), None if number == "none" else int(number))
+
+
+def _is_ready(app: Gapless) -> bool:
+    """Whether a worker of this host counts on: what a readiness probe asks."""
+    host, before = socket.gethostname(), dict[str, int]()
+    for wait in (0.0, 0.75, 0.75, 1.5):
+        app.clock.wait(threading.Event(), wait)
+        with app.store.read() as tx:
+            beats = {one.id: one.beat for one in workers.every(tx) if one.host == host}
+        if any(beat != before[one] for one, beat in beats.items() if one in before):
+            return True
+        before = beats
+    return False
 
 
 def budget(json: AsJson = False, database: Database = None) -> None:
@@ -147,10 +245,10 @@ def budget(json: AsJson = False, database: Database = None) -> None:
 
 def sandbox(
     ctx: typer.Context,
-    provider: Annotated[str, typer.Argument(help="Provider to play: upbit.")],
+    provider: Annotated[str, typer.Argument(help="Provider to play: upbit or opendart.")],
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.")] = 8640,
 ) -> None:
-    """Play a provider on this machine: a real HTTP server with seeded markets, limits and faults."""
+    """Play a provider on this machine: a real HTTP server with seeded data, limits and faults."""
     from gapless.sandbox.__main__ import main
 
     raise typer.Exit(main([provider, "--port", str(port), *ctx.args]) or 0)
@@ -210,11 +308,3 @@ def _check_source(name: str, base_url: str, check: Check) -> None:
         check(name, False, str(error))
     finally:
         source.close()
-
-
-@db.command("upgrade")
-def db_upgrade(database: Database = None) -> None:
-    """Bring the database's schema to this program's."""
-    opened = open_store(settings(database).database_url)
-    opened.close()
-    out.print(f"{opened.address}: schema {HEAD}", highlight=False)

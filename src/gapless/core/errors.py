@@ -58,6 +58,10 @@ class StoreError(GaplessError):
     exit = Exit.DATABASE
 
 
+class StoreLost(StoreError):
+    """The database server is out of reach for now: it may be starting anew, or the network is down."""
+
+
 class LeaseLost(GaplessError):
     """Somebody else holds the segment now: nothing of this page was stored."""
 

@@ -183,8 +183,8 @@ def answered(
 ) -> Budget:
     """After a good reply: a probe's success frees the others, and foreign use of the same limit slows us down.
 
-    What `remaining` counts is compared with our own requests up to when this one left (`departed`): a reply that is read
-    late, after a silence of ours, would look like foreign use.
+    What `remaining` counts is compared with our own requests up to when this one left (`departed`): a reply that is
+    read late, after a silence of ours, would look like foreign use.
     """
     after = budget
     if probe and budget.probing == PROBE_OUT:

@@ -1,298 +1,58 @@
-"""The embedded engine: worker threads in this process, on a database that several processes may share.
-
-It answers the port that every engine has, `ring · cancel · serve · reconcile`. A ring says only "work may be there": a
-slot claims the best segment by our SQL. One control thread beats, watches the jobs of what runs here, hears the commits
-of other processes, and rescues.
-"""
+"""The embedded bell: rings in this process, and hears the commits of other processes on the same SQLite file."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 
-import structlog
-
-from gapless.core.clock import Clock
-from gapless.core.errors import GaplessError, StoreError
-from gapless.core.job import JobState
-from gapless.core.plan import steal_at
-from gapless.core.segment import Lease
-from gapless.engine.claims import Ready, Taker
-from gapless.engine.jobs import Jobs
-from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
-from gapless.engine.runner import Runner
-from gapless.store import budgets, claims, coverage, jobs, segments, series
-from gapless.store.database import Tx
 from gapless.store.store import Store
 
-log = structlog.get_logger("gapless.engine")
 
-#: Seconds between two looks at other processes' commits, and at the jobs of what runs here.
-LISTEN = 0.05
-LOOK = 0.2
-#: Seconds an idle slot sleeps at most, so that a `retry_at` is not slept through.
-IDLE = 0.25
+class EmbeddedBell:
+    """Wakes all idle slots of this process; which of them finds work, the claim decides."""
 
+    idle = 0.25
 
-@dataclass(slots=True)
-class _Slot:
-    """One thread's place; `lease` is what it runs now."""
-
-    queue: str
-    lease: Lease | None = None
-    stop: threading.Event | None = None
-
-
-class Embedded:
-    """Slots for queues in this process; `only` narrows them to one job."""
-
-    def __init__(
-        self,
-        store: Store,
-        runner: Runner,
-        verbs: Jobs,
-        clock: Clock,
-        slots: Mapping[str, int],
-        *,
-        only: int | None = None,
-    ) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._runner = runner
-        self._jobs = verbs
-        self._clock = clock
-        self._only = only
-        self._slots = [_Slot(queue) for queue, count in slots.items() for _ in range(count)]
-        self.watch = Watch(store, clock, Identity(lock_folder(store)))
-        self._bell = threading.Condition()
+        self._condition = threading.Condition()
         self._rings = 0
-        self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._takers = {queue: self.taker(queue) for queue in slots}
-        self._orphans: dict[int, int] = {}
-        self.failure: BaseException | None = None
+        self._version = 0
+        self._is_closed = False
 
-    def taker(self, queue: str) -> Taker:
-        """Takes segments of a queue in this worker's name."""
-        return Taker(
-            store=self._store,
-            jobs=self._jobs,
-            clock=self._clock,
-            collect=self._runner.collect,
-            queue=queue,
-            worker=self.watch.me.id,
-            only=self._only,
-        )
+    def open(self, queues: Mapping[str, int]) -> None:
+        """Nothing has to be opened."""
 
-    def serve(self) -> None:
-        """Start the threads; work begins at once."""
-        queues = sorted({slot.queue for slot in self._slots})
-        self.watch.enter(queues, len(self._slots), self._only)
-        self.reconcile(self.watch.look())
-        targets = [(self._control, ())] + [(self._work, (slot,)) for slot in self._slots]
-        for target, args in targets:
-            thread = threading.Thread(target=target, args=args, name="gapless", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def heard(self) -> int:
+        """How often it has rung."""
+        return self._rings
+
+    def wait(self, queue: str, heard: int, seconds: float) -> None:  # noqa: ARG002  one ring for all queues
+        """Sleep until a ring, at most so long."""
+        with self._condition:
+            if self._rings == heard and not self._is_closed:
+                self._condition.wait(seconds)
+
+    def leave(self) -> None:
+        """Nobody keeps account of who hears."""
 
     def ring(self) -> None:
-        """Wake the idle slots: there may be work."""
-        with self._bell:
+        """Wake the idle slots."""
+        with self._condition:
             self._rings += 1
-            self._bell.notify_all()
+            self._condition.notify_all()
 
-    def cancel(self, job_ids: set[int]) -> None:
-        """Stop what runs here of these jobs before its next request."""
-        for slot in self._slots:
-            if slot.lease is not None and slot.stop is not None and slot.lease.segment.job in job_ids:
-                slot.stop.set()
+    def listen(self) -> None:
+        """Ring when another process has committed to the file."""
+        version = self._store.database.changed()
+        if version != self._version:
+            self._version = version
+            self.ring()
 
-    def stop(self, *, patience: float = 10.0) -> None:
-        """Let the pages under way finish, give the segments back, sign off."""
-        self._closing.set()
-        for slot in self._slots:
-            if slot.stop is not None:
-                slot.stop.set()
+    def reconcile(self) -> None:
+        """Nothing gets lost on the way: slots look for themselves."""
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        self._is_closed = True
         self.ring()
-        deadline = time.monotonic() + patience
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._threads.clear()
-        try:
-            self.watch.leave()
-        except StoreError as error:
-            log.warning("worker.leave_failed", error=str(error))
-
-    @property
-    def idle(self) -> bool:
-        """Whether no slot runs anything."""
-        return all(slot.lease is None for slot in self._slots)
-
-    def reconcile(self, job_ids: list[int] | None = None) -> None:
-        """Finish running jobs that have no live segment, whoever was to do it."""
-        with self._store.read() as tx:
-            unended = jobs.unended(tx) if job_ids is None else job_ids
-            lone = [one for one in unended if not segments.has_live(tx, one)]
-        for one in lone:
-            self._jobs.settle(one)
-
-    # -- slots
-
-    def _work(self, slot: _Slot) -> None:
-        busy = False
-        while not self._closing.is_set():
-            heard = self._rings
-            try:
-                ready = self._claim(slot.queue, looks_first=not busy) or self._steal(slot.queue)
-                busy = ready is not None
-                if ready is not None:
-                    self._run(slot, ready)
-                    continue
-            except GaplessError as error:
-                self._fail(error)
-            with self._bell:
-                if self._rings == heard and not self._closing.is_set():
-                    self._bell.wait(IDLE)
-
-    def _run(self, slot: _Slot, ready: Ready | None) -> None:
-        """Run a segment, and those that are claimed in the transaction that ends the one before."""
-        then = self._takers[slot.queue].next
-        try:
-            while ready is not None:
-                slot.stop, slot.lease = threading.Event(), ready.lease
-                if self._closing.is_set():
-                    slot.stop.set()
-                ready = self._runner.run(ready, slot.stop, then=then).next
-        finally:
-            slot.lease = slot.stop = None
-            self.ring()
-
-    def _claim(self, queue: str, *, looks_first: bool) -> Ready | None:
-        """The next segment; an idle slot looks first, so that it does not take the write lock four times a second."""
-        taker = self._takers[queue]
-        return None if looks_first and not taker.is_any() else taker.take()
-
-    def _steal(self, queue: str) -> Ready | None:
-        """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
-        with self._store.read() as tx:
-            found = claims.victims(tx, queue, self._only)
-            for victim in found:
-                cut = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
-                if cut is not None:
-                    break
-            else:
-                return None
-        at, key = cut
-        if not self._store.write(lambda tx: segments.steal(tx, victim, at, key)):
-            return None
-        return self._claim(queue, looks_first=False)
-
-    def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[int, str] | None:
-        collect = self._runner.collect(victim)
-        limit = self._runner.limit(victim)
-        latency = self._runner.latency.get(limit.key)
-        budget = budgets.load(tx, limit.key)
-        if latency is None or latency.seconds is None or budget is None or limit.key in self._runner.troubled:
-            return None
-        step = budget.step / 1_000_000
-        if step and lanes >= latency.seconds / step + 1:
-            return None
-        spans = collect.remaining(tx, victim, self._clock.now())
-        density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series)
-        at = steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
-        if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
-            return None
-        return at, limit.key
-
-    def _fail(self, error: GaplessError) -> None:
-        """The database is in trouble: say it once, and try again until somebody stops us."""
-        if self.failure is None:
-            log.error("engine.trouble", error=str(error))
-        self.failure = error
-
-    # -- control
-
-    def _control(self) -> None:
-        """Listen to other processes, watch what runs here, beat and rescue."""
-        changed, looked, beaten, round_ = 0, 0.0, 0.0, 0
-        while not self._closing.wait(LISTEN):
-            try:
-                now = time.monotonic()
-                version = self._store.database.changed()
-                if version != changed:
-                    changed = version
-                    self.ring()
-                if now - looked >= LOOK:
-                    looked = now
-                    self._look()
-                if now - beaten >= BEAT:
-                    beaten = now
-                    round_ += 1
-                    self._beat(reconcile=round_ % 4 == 0)
-                self.failure = None
-            except GaplessError as error:
-                self._fail(error)
-
-    def _look(self) -> None:
-        """Stop what was paused, cancelled, taken away, given another rate, or must make room for a higher class."""
-        running = [(slot, slot.lease, slot.stop) for slot in self._slots]
-        with self._store.read() as tx:
-            held = segments.held_by(tx, self.watch.me.id)
-            now = self._clock.now()
-            waiting = {queue: claims.peek(tx, queue, now) for queue in {slot.queue for slot in self._slots}}
-        for slot, lease, stop in running:
-            if lease is None or stop is None or slot.lease is not lease:
-                continue
-            epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
-            if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
-                stop.set()
-        self._abandon(held, {lease.segment.id for _, lease, _ in running if lease is not None})
-        self._yield(running, waiting)
-
-    def _abandon(self, held: dict[int, tuple[int, str, float | None]], running: set[int]) -> None:
-        """Give back what the database says we hold, but no slot runs: its slot met an error of the database.
-
-        Only at the second look: a slot takes its lease up a moment after the claim.
-        """
-        orphans = {one: epoch for one, (epoch, _, _) in held.items() if one not in running}
-        for one, epoch in orphans.items():
-            if self._orphans.get(one) == epoch:
-                self._store.write(partial(segments.abandon, segment_id=one, epoch=epoch))
-        self._orphans = orphans
-
-    def _yield(
-        self,
-        running: list[tuple[_Slot, Lease | None, threading.Event | None]],
-        waiting: dict[str, tuple[int, int] | None],
-    ) -> None:
-        """Between pages a slot gives way to a claimable segment of a higher class that finds no free slot."""
-        for queue, first in waiting.items():
-            mine = [(lease, stop) for slot, lease, stop in running if slot.queue == queue]
-            busy = [(lease, stop) for lease, stop in mine if lease is not None and stop is not None]
-            if first is None or self._only is not None or len(busy) < len(mine):
-                continue
-            last, stop = max(busy, key=lambda one: (one[0].segment.turn, one[0].segment.id))
-            turn, priority = first
-            if priority < last.segment.priority and turn < last.segment.turn:
-                stop.set()
-
-    def _beat(self, *, reconcile: bool) -> None:
-        if not self.watch.beat():
-            # Others took us for dead; whatever we hold is theirs. Enter anew under the same id.
-            self.cancel({slot.lease.segment.job for slot in self._slots if slot.lease is not None})
-            self.watch.enter(sorted({slot.queue for slot in self._slots}), len(self._slots), self._only)
-        jobs_freed = self.watch.look()
-        if jobs_freed:
-            self.ring()
-        if reconcile:
-            self.reconcile()
-
-
-def _existed(tx: Tx, series_id: int, at: int) -> bool:
-    """Whether the series is known to reach back to `at`: else a thief would only ask for what precedes its history."""
-    if series.since(tx, series_id)[0] is not None:
-        return True
-    covered = coverage.spans(tx, series_id)
-    return bool(covered) and covered[0].start < at

@@ -10,12 +10,14 @@ import fcntl
 import os
 import secrets
 import socket
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from gapless.core.clock import Clock
+from gapless.core.errors import UsageError
 from gapless.store import events, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite
@@ -97,9 +99,10 @@ class Watch:
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _last: float | None = None
 
-    def enter(self, queues: list[str], slots: int, job: int | None) -> None:
-        """Enter this process as a worker."""
+    def enter(self, queues: list[str], slots: int, job: int | None, name: str = "") -> None:
+        """Enter this process as a worker; raises `UsageError` when a living worker has the name."""
         row = Worker(
+            name=name or f"{socket.gethostname()}-{os.getpid()}-{self.me.id[:4]}",
             id=self.me.id,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -109,11 +112,33 @@ class Watch:
             beat=0,
             started_at=self.clock.now(),
         )
-        self.store.write(lambda tx: workers.enter(tx, row), urgent=True)
+        self._free_name(row.name)
+        if not self.store.write(lambda tx: workers.enter(tx, row), urgent=True):
+            raise UsageError(
+                f"name: a living worker is called {row.name}", field="name", hint="stop it first, or give another name"
+            )
 
-    def beat(self) -> bool:
+    def _free_name(self, name: str) -> None:
+        """Wait until a namesake is known to live or to be dead: a worker that restarts may take its own name again."""
+        last = self.clock.monotonic()
+        while True:
+            with self.store.read() as tx:
+                found = [one for one in workers.every(tx) if one.name == name and one.id != self.me.id]
+            now = self.clock.monotonic()
+            for one in found:
+                before = self._seen.get(one.id)
+                if before is not None and before.beat != one.beat:
+                    return
+                if self._is_dead(one, now - last):
+                    self.rescue(one)
+            if not found:
+                return
+            last = now
+            self.clock.wait(threading.Event(), BEAT / 2)
+
+    def beat(self, slots: int) -> bool:
         """Count on; False when others took us for dead: our segments are theirs by now."""
-        return self.store.write(lambda tx: workers.beat(tx, self.me.id), urgent=True)
+        return self.store.write(lambda tx: workers.beat(tx, self.me.id, slots), urgent=True)
 
     def look(self) -> list[int]:
         """Rescue the segments of dead workers; returns the jobs they belong to. Call after a committed beat."""

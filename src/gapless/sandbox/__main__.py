@@ -1,4 +1,4 @@
-"""`python -m gapless.sandbox upbit --port 8600`: play a provider until Ctrl-C."""
+"""`python -m gapless.sandbox upbit --port 8600`: play a provider, `upbit` or `opendart`, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
 
@@ -15,7 +15,10 @@ import msgspec
 
 from gapless.sandbox.clock import Clock, instant
 from gapless.sandbox.control import Settings
-from gapless.sandbox.http import Server
+from gapless.sandbox.http import Answer, Server
+from gapless.sandbox.opendart import listings as dart
+from gapless.sandbox.opendart import panel
+from gapless.sandbox.opendart.api import OpenDart
 from gapless.sandbox.process import LISTENING
 from gapless.sandbox.upbit.api import Upbit
 from gapless.sandbox.upbit.listings import SEED, world
@@ -29,12 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        provider = _upbit(args)
+        answer = PROVIDERS[args.provider](args)
     except (ValueError, msgspec.ValidationError) as error:
         parser.error(str(error))
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(provider, args.port, with_parent=args.die_with_parent))
+            asyncio.run(_serve(answer, args.port, with_parent=args.die_with_parent))
     except OSError as error:
         parser.exit(1, f"cannot listen on port {args.port}: {error.strerror}\n")
     return 0
@@ -42,39 +45,78 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gapless sandbox", description="Play a provider over HTTP.")
-    upbit = parser.add_subparsers(dest="provider", required=True).add_parser("upbit", help="Upbit's candles")
-    add = upbit.add_argument
-    add("--port", type=int, default=0, help="0 takes a free one")
-    add("--seed", type=int, default=SEED, help="other seeds give other candles")
-    add("--now", metavar="TIME", help="when the clock starts, such as 2026-01-01T00:00:00Z; else the present")
-    add("--rate", type=int, default=10, help="requests a second; 0 is no limit")
-    add("--latency-ms", type=float, default=0.0, help="how late every reply comes")
-    add("--window", choices=("clock", "sliding"), default="clock", help="how requests are counted")
-    add("--jitter-ms", type=float, default=20.0, help="how far windows are stretched, at most 50")
-    add(
+    providers = parser.add_subparsers(dest="provider", required=True)
+    upbit = _provider(providers.add_parser("upbit", help="Upbit's candles"), "candles", SEED)
+    upbit("--rate", type=int, default=10, help="requests a second; 0 is no limit")
+    upbit("--window", choices=("clock", "sliding"), default="clock", help="how requests are counted")
+    upbit("--jitter-ms", type=float, default=20.0, help="how far windows are stretched, at most 50")
+    upbit(
         "--market",
         action="append",
         default=[],
         metavar="SPEC",
         help="KRW-DEMO:density=0.1,listed=TIME,halt=A..B",
     )
-    add("--die-with-parent", action="store_true", help="end when standard input or the parent ends")
+    opendart = _provider(
+        providers.add_parser("opendart", help="OpenDART's filings and dividends"), "filings", dart.SEED
+    )
+    usual = panel.Settings()
+    opendart("--companies", type=int, default=dart.COMPANIES, help=f"how many there are, at least {dart.FEWEST}")
+    opendart("--quota", type=int, default=usual.quota, help="requests of a key in a Korean day; 0 is no limit")
+    opendart("--per-minute", type=int, default=usual.per_minute, help="more blocks a key; 0 is no limit")
+    opendart("--block-s", type=float, default=usual.block_s, help="for how long")
+    opendart(
+        "--maintenance",
+        action="append",
+        default=[],
+        metavar="FROM..TO[,html]",
+        help="when the provider is closed: status 800, or a page",
+    )
     return parser
 
 
-def _upbit(args: argparse.Namespace) -> Upbit:
+def _provider(parser: argparse.ArgumentParser, what: str, seed: int) -> Callable[..., object]:
+    """The options that every provider has; what comes back adds more."""
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="0 takes a free one")
+    add("--seed", type=int, default=seed, help=f"other seeds give other {what}")
+    add("--now", metavar="TIME", help="when the clock starts, such as 2026-01-01T00:00:00Z; else the present")
+    add("--latency-ms", type=float, default=0.0, help="how late every reply comes")
+    add("--die-with-parent", action="store_true", help="end when standard input or the parent ends")
+    return add
+
+
+def _upbit(args: argparse.Namespace) -> Answer:
+    named = _named(args, "rate", "latency_ms", "window", "jitter_ms")
+    return Upbit(world(args.seed, args.market), msgspec.convert(named, Settings), _clock(args)).answer
+
+
+def _opendart(args: argparse.Namespace) -> Answer:
+    named = _named(args, "quota", "per_minute", "block_s", "latency_ms")
+    closures = tuple(panel.closure_of(text) for text in args.maintenance)
+    settings = msgspec.structs.replace(msgspec.convert(named, panel.Settings), maintenance=closures)
+    return OpenDart(dart.world(args.seed, args.companies), settings, _clock(args)).answer
+
+
+PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {"upbit": _upbit, "opendart": _opendart}
+
+
+def _clock(args: argparse.Namespace) -> Clock:
     clock = Clock()
     if args.now:
         clock.set(instant(args.now))
-    named = {name: getattr(args, name) for name in ("rate", "latency_ms", "window", "jitter_ms")}
-    return Upbit(world(args.seed, args.market), msgspec.convert(named, Settings), clock)
+    return clock
 
 
-async def _serve(provider: Upbit, port: int, *, with_parent: bool) -> None:
+def _named(args: argparse.Namespace, *names: str) -> dict[str, object]:
+    return {name: getattr(args, name) for name in names}
+
+
+async def _serve(answer: Answer, port: int, *, with_parent: bool) -> None:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)
-    server = Server(provider.answer)
+    server = Server(answer)
     chosen = await server.start(port)
     sys.stdout.write(f"{LISTENING}http://127.0.0.1:{chosen}\n")
     sys.stdout.flush()

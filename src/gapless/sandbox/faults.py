@@ -16,14 +16,21 @@ Records = list[tuple[int, bytes]]
 Edit = Callable[[dict[str, object], int], None]
 #: Those which are answered by the provider's own edit of a record.
 Odd = Literal["malformed_row", "missing_field", "revision"]
+#: A provider's own way to spoil a reply as a whole.
+Spoil = Callable[[Reply, "Fault"], Reply]
+#: Those which every provider has.
+COMMON = {"latency", "reset", "truncate", "html", "slow", "status"}
 _HTML = b"<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>"
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """What goes wrong, and when: in replies with a record that starts in `[from, to)`."""
 
-    kind: Literal["latency", "status", "reset", "truncate", "html", "slow"] | Odd
+    kind: Literal["latency", "status", "reset", "truncate", "html", "slow", "code"] | Odd
+    #: Only requests for this market, or for this company.
     market: str | None = None
+    #: Only requests of this path, where a provider tells its paths apart.
+    path: str | None = None
     from_: str | None = None
     to: str | None = None
     #: So many times; None is for ever.
@@ -32,24 +39,33 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"fr
     every: Annotated[int, msgspec.Meta(ge=1)] = 1
     #: Of `status` (else 500) and `html` (else 502).
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    #: Of `code`: what a provider that always sends status 200 says in the body.
+    code: str = "900"
     #: Of `latency`, and how long a `slow` body takes.
     latency_ms: float = 1_000.0
 
 
 class Faults:
-    """All faults that are on. Raises `ValueError` for a time that cannot be read."""
+    """All faults that are on. Raises `ValueError` for a time that cannot be read, or a fault the provider has not."""
 
-    def __init__(self, faults: Sequence[Fault], edits: Mapping[str, Edit]) -> None:
+    def __init__(
+        self, faults: Sequence[Fault], edits: Mapping[str, Edit], spoils: Mapping[str, Spoil] | None = None
+    ) -> None:
         self._armed = [_Armed(fault) for fault in faults]
         self._edits = edits
+        self._spoils = spoils or {}
+        if unknown := {fault.kind for fault in faults} - COMMON - edits.keys() - self._spoils.keys():
+            raise ValueError(f"this provider has no fault {min(unknown)!r}")
 
     def __len__(self) -> int:
         return len(self._armed)
 
-    def spoil(self, reply: Reply, market: str | None, records: Records, open_from: int) -> Reply:
+    def spoil(
+        self, reply: Reply, market: str | None, records: Records, open_from: int, path: str | None = None
+    ) -> Reply:
         """The reply after all faults that hit it; records from `open_from` on are unfinished."""
         for armed in self._armed:
-            if armed.hits(market, records, open_from):
+            if armed.fault.path in (None, path) and armed.hits(market, records, open_from):
                 if edit := self._edits.get(armed.fault.kind):
                     records = [
                         (at, edited(record, edit, armed.count)) if armed.edits(i, at, open_from) else (at, record)
@@ -58,7 +74,7 @@ class Faults:
                     body = b"[" + b",".join(record for _, record in records) + b"]"
                     reply = msgspec.structs.replace(reply, body=body)
                 else:
-                    reply = _spoilt(reply, armed.fault)
+                    reply = self._spoils.get(armed.fault.kind, _spoilt)(reply, armed.fault)
         return reply
 
 

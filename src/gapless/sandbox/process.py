@@ -60,7 +60,7 @@ class SandboxProcess:
         return self._child.pid
 
     def control(self, **settings: Any) -> dict[str, Any]:
-        """Change `now`, `rate`, `faults` and the like (`control.Order`); what is in force comes back."""
+        """Change `now`, `rate`, `faults` and the like (each provider's `Order`); what is in force comes back."""
         return self._call("POST", "control", settings)
 
     def stats(self, *, log: bool = False) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class SandboxProcess:
         return self._call("GET", "stats?log=1" if log else "stats", None)
 
     def warm(self, market: str, unit: str, start: str, end: str) -> dict[str, Any]:
-        """Make candles of `[start, end)` before they are asked for."""
+        """Make Upbit's candles of `[start, end)` before they are asked for."""
         return self._call("POST", "warm", {"market": market, "unit": unit, "from": start, "to": end})
 
     def stop(self) -> int:

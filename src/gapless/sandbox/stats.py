@@ -20,8 +20,8 @@ class Seen(msgspec.Struct, frozen=True):
     status: int
 
 
-class Stats:
-    """Counts requests to the provider; those to the sandbox itself are none."""
+class Counters:
+    """Counts requests to a provider; those to the sandbox itself are none."""
 
     def __init__(self) -> None:
         self.reset()
@@ -29,17 +29,14 @@ class Stats:
     def reset(self) -> None:
         """Begin anew."""
         self._statuses: Counter[int] = Counter()
-        self._markets: Counter[str] = Counter()
         self._bodies = 0
         self._second: deque[float] = deque()
         self._busiest = 0
-        self._log: deque[tuple[float, Seen]] = deque(maxlen=LOG_ENTRIES)
+        self._log: deque[tuple[float, msgspec.Struct]] = deque(maxlen=LOG_ENTRIES)
 
-    def count(self, monotonic: float, seen: Seen, *, whole: bool) -> None:
-        """Add a request that came at `monotonic` seconds; `whole` when a complete body went out."""
-        self._statuses[seen.status] += 1
-        if seen.market is not None:
-            self._markets[seen.market] += 1
+    def add(self, monotonic: float, status: int, seen: msgspec.Struct, *, whole: bool) -> None:
+        """Count a request that came at `monotonic` seconds; `whole` when a complete body went out."""
+        self._statuses[status] += 1
         self._bodies += whole
         self._second.append(monotonic)
         while self._second[0] <= monotonic - 1:
@@ -48,16 +45,31 @@ class Stats:
         self._log.append((monotonic, seen))
 
     def shown(self, *, log: bool) -> dict[str, object]:
-        """All counters; with `log` also `[monotonic, path, market, to, count, status]` of each request."""
+        """All counters; with `log` also the time and the fields of each request."""
         shown: dict[str, object] = {
             "requests": self._statuses.total(),
-            "by_market": self._markets,
             "by_status": {str(status): count for status, count in self._statuses.items()},
-            "refused_429": self._statuses[429],
-            "refused_418": self._statuses[418],
             "bodies": self._bodies,
             "max_per_second": self._busiest,
         }
         if log:
             shown["log"] = [[at, *msgspec.structs.astuple(seen)] for at, seen in self._log]
         return shown
+
+
+class Stats(Counters):
+    """Those of a provider of markets that refuses with 429 and 418; the log tells the fields of `Seen`."""
+
+    def reset(self) -> None:
+        super().reset()
+        self._markets: Counter[str] = Counter()
+
+    def count(self, monotonic: float, seen: Seen, *, whole: bool) -> None:
+        """Add a request that came at `monotonic` seconds; `whole` when a complete body went out."""
+        self.add(monotonic, seen.status, seen, whole=whole)
+        if seen.market is not None:
+            self._markets[seen.market] += 1
+
+    def shown(self, *, log: bool) -> dict[str, object]:
+        refused = {"refused_429": self._statuses[429], "refused_418": self._statuses[418]}
+        return super().shown(log=log) | {"by_market": self._markets} | refused

@@ -9,15 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    table,
+    update,
+)
 
 from gapless.core.job import Direction, JobState
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import DAY, Instant
-from gapless.store import segments
+from gapless.store import queues, segments
 from gapless.store import series as store_series
 from gapless.store.database import Tx
 from gapless.store.schema import budget, job, segment
+from gapless.store.schema import queue as queue_table
 from gapless.store.segments import COLUMNS, JOINED
 from gapless.store.sql import Statement, among, word
 
@@ -51,6 +69,17 @@ _spent = and_(
     budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily // 50),
     budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
 )
+#: The queue as a whole has no place free.
+_full = exists(
+    select(queue_table.c.name).where(
+        queue_table.c.name == _b("queue"),
+        queue_table.c.limit
+        <= select(func.count())
+        .select_from(_other)
+        .where(_other.c.queue == queue_table.c.name, _other.c.state == word(_RUNNING))
+        .scalar_subquery(),
+    )
+)
 _claimable = and_(
     segment.c.state == word(_WAITING),
     among(job.c.state, _ACTIVE),
@@ -58,6 +87,7 @@ _claimable = and_(
     func.coalesce(budget.c.blocked_until, 0) <= _b("now"),
     or_(budget.c.key.is_(None), ~_spent),
     ~exists(select(_other.c.id).where(_overlapped)),
+    ~_full,
 )
 _QUEUED = JOINED.outerjoin(budget, budget.c.key == segment.c.budget)
 
@@ -125,12 +155,33 @@ _AHEAD = Statement(
         or_(segment.c.state == word(_RUNNING), and_(segment.c.state == word(_WAITING), segment.c.turn < _b("turn"))),
     )
 )
-_DEPTH = Statement(
-    select(segment.c.queue, func.count(), func.min(job.c.created_at))
-    .select_from(segment.join(job, job.c.id == segment.c.job))
-    .where(segment.c.state == word(_WAITING), among(job.c.state, _ACTIVE))
-    .group_by(segment.c.queue)
+_depth = table(
+    "queue_depth",
+    column("queue", Text),
+    column("waiting", Integer),
+    column("running", Integer),
+    column("oldest_seconds", Float),
 )
+_DEPTH = Statement(
+    select(
+        _depth.c.queue,
+        _depth.c.waiting,
+        _depth.c.running,
+        cast(_depth.c.oldest_seconds, Float),
+    ).order_by(_depth.c.queue)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a queue holds: a row of the view `queue_depth`, which autoscalers read, too."""
+
+    queue: str
+    #: Segments that could run now; what waits for its time or for a budget is not among them.
+    waiting: int
+    running: int
+    #: Age of the oldest job that has such a segment.
+    oldest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +207,9 @@ def claim(
     With `waits=False` a series that is locked just now counts as nothing claimable.
     """
     narrowed = {} if only is None else {"job": only}
+    if tx.name == "postgresql":
+        # Two claims must not both take the last place of a limited queue; on SQLite a claim is alone anyway.
+        queues.hold(tx, queue)
     for _ in range(CLAIM_TRIES):
         row = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
         if row is None:
@@ -207,6 +261,6 @@ def ahead(tx: Tx, job_id: int, queue: str, turn: int) -> int | None:
     return found
 
 
-def depth(tx: Tx) -> dict[str, tuple[int, Instant]]:
-    """Waiting segments of each queue, and when the oldest of their jobs was made."""
-    return {row[0]: (int(row[1]), int(row[2])) for row in tx.rows(_DEPTH)}
+def depth(tx: Tx) -> list[Depth]:
+    """What each queue holds."""
+    return [Depth(str(row[0]), int(row[1]), int(row[2]), float(row[3])) for row in tx.rows(_DEPTH)]

@@ -171,6 +171,13 @@ class Database(ABC):
         """A number that differs after another process has committed, where the database tells; else 0."""
         return 0
 
+    def release(self) -> None:
+        """Close the connection of this thread: it ends."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            self.drop(connection)
+            connection.close()
+
     def close(self) -> None:
         """Close every connection of this process."""
         with self._opening:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
 from sqlalchemy.engine import make_url
 
-from gapless.core.errors import StoreError
+from gapless.core.errors import StoreError, StoreLost
 from gapless.store.database import Database, Tx, Work
 
 T = TypeVar("T")
@@ -48,6 +50,16 @@ class Postgres(Database):
         connection.execute("SET extra_float_digits = 3; SET datestyle = 'ISO'; SET timezone = 'UTC'")
         return connection
 
+    def asyncpg_arguments(self) -> dict[str, Any]:
+        """How asyncpg reaches the same database: it knows the same words but for a few."""
+        given = {key: value for key, value in self._kwargs.items() if value is not None}
+        for ours in ("connect_timeout", "application_name", "options", "channel_binding", "gssencmode"):
+            given.pop(ours, None)
+        given = {key: value for key, value in given.items() if not key.startswith(("keepalives", "tcp_"))}
+        words = {"dbname": "database", "sslmode": "ssl"}
+        settings = {"application_name": "gapless bell"}
+        return {**{words.get(key, key): value for key, value in given.items()}, "server_settings": settings}
+
     def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:  # noqa: ARG002  no queue here
         for attempt in range(1, ATTEMPTS + 1):
             connection = self._mine()
@@ -57,6 +69,8 @@ class Postgres(Database):
             except (errors.DeadlockDetected, errors.SerializationFailure) as error:
                 if attempt == ATTEMPTS:
                     raise StoreError("the database is too busy", hint="run the command again") from error
+                # Two that were both turned back would meet again in step.
+                time.sleep(random.uniform(0, 0.02 * attempt))
             except psycopg.Error as error:
                 if connection.closed:
                     self.drop(connection)
@@ -77,8 +91,10 @@ class Postgres(Database):
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if isinstance(error, errors.InsufficientPrivilege):
             return StoreError(f"{self.address}: {first}", hint="grant the user the rights on its schema")
-        if isinstance(error, psycopg.OperationalError):
-            return StoreError(
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            # Without a code there was no server to give one; class 08: connection, 57: told to go.
+            is_lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
+            return (StoreLost if is_lost else StoreError)(
                 f"{self.address} cannot be used: {first}", hint="check GAPLESS_DATABASE_URL and the server"
             )
         return StoreError(f"{self.address} failed: {first}", hint="run `gapless doctor`")

@@ -221,6 +221,7 @@ worker = Table(
     "worker",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("queues", Text, nullable=False),
@@ -229,6 +230,16 @@ worker = Table(
     Column("job", BigInteger),
     Column("beat", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
+)
+
+# What an owner has set for a queue as a whole.
+queue = Table(
+    "queue",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Segments of it that may run at once in all processes; null for no limit.
+    Column("limit", Integer),
+    sqlite_with_rowid=False,
 )
 
 event = Table(

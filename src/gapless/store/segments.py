@@ -181,6 +181,12 @@ _HELD_BY = Statement(
     .select_from(segment.join(job, job.c.id == segment.c.job))
     .where(segment.c.worker == _b("its_worker"))
 )
+_OF_WORKER = Statement(
+    select(segment.c.id, segment.c.job, series.c.name, segment.c.claimed_at)
+    .select_from(segment.join(series, series.c.id == segment.c.series))
+    .where(segment.c.worker == _b("its_worker"), segment.c.state == word(_RUNNING))
+    .order_by(segment.c.claimed_at)
+)
 _HELD = SegmentState.HELD.value
 _DONE_SUMS = Statement(
     select(func.coalesce(func.sum(segment.c.rows), 0), func.coalesce(func.sum(segment.c.requests), 0)).where(
@@ -413,6 +419,11 @@ def of_job(tx: Tx, job_id: int) -> list[Detail]:
 def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
     """Epoch, job state and job rate of every segment a worker holds."""
     return {row[0]: (row[1], row[2], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
+
+
+def of_worker(tx: Tx, worker: str) -> list[tuple[int, int, str, Instant]]:
+    """(id, job, series, claimed at) of the segments that a worker runs, the longest first."""
+    return [(row[0], row[1], row[2], row[3]) for row in tx.rows(_OF_WORKER, its_worker=worker)]
 
 
 def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:
