@@ -12,18 +12,17 @@ from gapless.app import Gapless
 from gapless.core.clock import SystemClock
 from gapless.core.job import JobState, Queue
 from gapless.core.pacing import Backoff
+from gapless.core.segment import SegmentState
 from gapless.core.span import MINUTE
 from gapless.engine.claims import Taker
 from gapless.engine.runner import Runner
-from gapless.store import coverage, series
+from gapless.store import claims, coverage, series
 from gapless.store.database import Tx
 from gapless.store.store import database
 
 #: What DESIGN.md holds, in segments a second.
 HOLD = 5_000
 SERIES, MINUTES = 20, 1_000
-#: Nobody is asked: all is covered.
-NOWHERE = "http://127.0.0.1:9"
 
 
 def run(*, long: bool) -> Iterator[table.Line]:
@@ -34,6 +33,15 @@ def run(*, long: bool) -> Iterator[table.Line]:
     for number in (500, 10_000 if long else 4_000):
         with rig.folder() as place:
             rate, bare = _rate(place, number), _bare(place, number)
+        with rig.folder() as place, rig.history_at(f"sqlite:///{place / 'history.db'}", rig.NOWHERE) as history:
+            single = one_by_one(history, number)
+        yield table.Line(
+            name=f"the same one by one, job of {number:,} segments, SQLite",
+            measured=f"{single:,.0f}/s",
+            limit=f"{bare:,.0f}/s, two bare updates",
+            ratio=single / bare,
+            hold="",
+        )
         yield table.Line(
             name=f"claim and finish, job of {number:,} segments, SQLite",
             measured=f"{rate:,.0f}/s",
@@ -44,33 +52,47 @@ def run(*, long: bool) -> Iterator[table.Line]:
         )
 
 
+def one_by_one(history: Gapless, number: int) -> float:
+    """Segments a second when each is claimed and ended in a transaction of its own, as those with work are."""
+    make_covered(history, number)
+    began = time.perf_counter()
+    while lease := history.store.write(lambda tx: claims.claim(tx, Queue.BACKFILL, "bench", history.clock.now())):
+        history.jobs.end(lease, SegmentState.DONE)
+    return number / (time.perf_counter() - began)
+
+
 def _rate(place: Path, number: int) -> float:
     """Segments a second."""
-    with rig.history_at(f"sqlite:///{place / 'history.db'}", NOWHERE) as history:
-        history.dataset(rig.CANDLES.name)
-        job = _make(history, number)
-        runner = Runner(history.store, history.catalogue, history.jobs, SystemClock(), Backoff())
-        taker = Taker(
-            store=history.store,
-            jobs=history.jobs,
-            clock=history.clock,
-            collect=runner.collect,
-            queue=Queue.BACKFILL,
-            worker="bench",
-        )
-        stop = threading.Event()
+    with rig.history_at(f"sqlite:///{place / 'history.db'}", rig.NOWHERE) as history:
+        job = make_covered(history, number)
         began = time.perf_counter()
-        ready = taker.take()
-        while ready:
-            ready = runner.run(ready, stop, then=taker.next).next or taker.take()
+        finish_all(history)
         took = time.perf_counter() - began
         if history.jobs.get(job).state != JobState.DONE:
             raise RuntimeError(f"the job is {history.jobs.get(job).state}")
     return number / took
 
 
-def _make(history: Gapless, number: int) -> int:
+def finish_all(history: Gapless) -> None:
+    """What one slot does: it takes segments until none is left."""
+    runner = Runner(history.store, history.catalogue, history.jobs, SystemClock(), Backoff())
+    taker = Taker(
+        store=history.store,
+        jobs=history.jobs,
+        clock=history.clock,
+        collect=runner.collect,
+        queue=Queue.BACKFILL,
+        worker="bench",
+    )
+    stop = threading.Event()
+    ready = taker.take()
+    while ready:
+        ready = runner.run(ready, stop, then=taker.next).next or taker.take()
+
+
+def make_covered(history: Gapless, number: int) -> int:
     """A job of so many segments in a history that is covered; its id."""
+    history.dataset(rig.CANDLES.name)
     names = [f"KRW-S{i}" for i in range(SERIES)]
     parts = number // SERIES
     whole = rig.minutes_before(rig.END, parts * MINUTES)

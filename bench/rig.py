@@ -27,6 +27,8 @@ PAGE = 200
 #: Where made-up histories end.
 END = instant(datetime(2026, 1, 1, tzinfo=UTC))
 BUDGET = "upbit/candle"
+#: A provider that nobody asks.
+NOWHERE = "http://127.0.0.1:9"
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def minutes_before(end: Instant, number: int) -> Span:
     return Span(end - number * MINUTE, end)
 
 
-def make_segments(store: Store, names: Sequence[str], spans: Sequence[Span]) -> int:
+def make_segments(store: Store, names: Sequence[str], spans: Sequence[Span], *, queue: Queue = Queue.BACKFILL) -> int:
     """A job with a waiting segment, new to old, for each of `spans` in each series; returns its id."""
     whole = Span(min(one.start for one in spans), max(one.end for one in spans))
     wish = Wish(owner="bench", kind=Kind.COLLECT, dataset=CANDLES.name, series=tuple(names), span=whole)
@@ -76,7 +78,7 @@ def make_segments(store: Store, names: Sequence[str], spans: Sequence[Span]) -> 
             wish,
             ids,
             now=END,
-            queue=Queue.BACKFILL,
+            queue=queue,
             priority=Priority.NORMAL,
             name="",
             total=cells,
@@ -84,9 +86,7 @@ def make_segments(store: Store, names: Sequence[str], spans: Sequence[Span]) -> 
         )
         for one in ids:
             for plan in planned:
-                segments.add(
-                    tx, job.id, one, plan, queue=Queue.BACKFILL, turn=job.turn, budget_key=BUDGET, recheck_from=DOOM
-                )
+                segments.add(tx, job.id, one, plan, queue=queue, turn=job.turn, budget_key=BUDGET, recheck_from=DOOM)
         return job.id
 
     return store.write(make)

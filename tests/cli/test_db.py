@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from gapless.settings import Settings
 from gapless.store import jobs, workers
 from gapless.store.store import open_store
 from gapless.store.workers import Worker
-from gapless.testing.factories import MORNING, make_job, read, write
+from gapless.testing.factories import make_job, read, write
 from gapless.testing.history import (
     MINUTES,
     assert_complete,
@@ -178,7 +178,7 @@ def test_a_live_worker_is_named(tmp_path: Path, env: dict[str, str], kind: str, 
 def test_a_dead_worker_is_no_hindrance(sqlite_url: str, postgresql_url: str) -> None:
     """Killed long ago, on another machine: nobody hears its beats, and its rows stay behind."""
     with closing(open_store(postgresql_url)) as store:
-        write(store, workers.enter, Worker("dead", "host", 1, "backfill", 1, None, 7, MORNING))
+        write(store, workers.enter, Worker(**{one.name: "dead" if one.type == "str" else 7 for one in fields(Worker)}))
         assert copies.living(store, SystemClock()) == []
     copies.copy(Settings(), postgresql_url, sqlite_url)
     with closing(open_store(sqlite_url)) as store:
@@ -203,12 +203,12 @@ def test_progress_is_told_without_a_terminal(tmp_path: Path, env: dict[str, str]
         (("db", "copy", "--to", "mysql://host/db"), ("to", "mysql")),
         (("db", "copy", "--to", "postgresql://host:port/db"), ("to", "not understood")),
         (("db", "copy", "--to", ""), ("to",)),
-        (("db", "copy", "--from", "nothing.db", "--to", "b.db"), ("from", "nothing.db")),
-        (("db", "copy", "--to", "gapless.db"), ("to", "source itself")),
-        (("db", "backup", "gapless.db"), ("file", "exists")),
+        (("db", "copy", "--from", "HERE/nothing.db", "--to", "HERE/b.db"), ("from", "nothing.db")),
+        (("db", "copy", "--to", "HERE/gapless.db"), ("to", "source itself")),
+        (("db", "backup", "HERE/gapless.db"), ("file", "exists")),
         (("db", "backup", "postgresql://host/db"), ("file", "SQLite")),
-        (("db", "restore", "nothing.db"), ("file", "nothing.db")),
-        (("db", "restore", "gapless.db"), ("database", "source itself")),
+        (("db", "restore", "HERE/nothing.db"), ("file", "nothing.db")),
+        (("db", "restore", "HERE/gapless.db"), ("database", "source itself")),
         (("db", "restore", "postgresql://host/db"), ("file", "SQLite")),
     ],
 )
@@ -216,15 +216,13 @@ def test_wrong_words_are_a_usage_error(
     tmp_path: Path,
     env: dict[str, str],
     sqlite_made: Path,
-    monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
     named: tuple[str, ...],
 ) -> None:
     """Exit code 2, the word is named, and no file has come about."""
     shutil.copy(sqlite_made, tmp_path)
-    monkeypatch.chdir(tmp_path)
     before = sorted(one.name for one in tmp_path.iterdir())
-    done = run(*words, env=env)
+    done = run(*(one.replace("HERE", str(tmp_path)) for one in words), env=env)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for word in named:

@@ -688,7 +688,8 @@ class Invariants:
         """Cells that may be missing again: somebody took back what was known of them."""
         name = seen.names[one]
         excused = set(self.step.withdrawn[name])
-        if any("retry" in verbs for verbs in self.step.verbs.values()) and self.before:
+        if self.before:
+            # Given up no more: another job was taken up again, or has proven it; who re-checks wants it, too.
             excused |= self.before.given_up(one)
         if name in self.step.older and self.before:
             since, _ = self.before.since[one]
@@ -771,6 +772,8 @@ class Interleavings(RuleBasedStateMachine):
         self.product = Product(store, self.clock, self.fetched)
         self.book = Invariants(self.truths, self.clock)
         self.focus: tuple[str, ...] = ()
+        #: The wall clock was set back: a fact may look younger than it is.
+        self.went_back = False
         self.processes: list[Process] = []
         self.late: list[tuple[Asked, Page, Lease]] = []
         self.cuts: list[tuple[Lease, Instant]] = []
@@ -778,7 +781,7 @@ class Interleavings(RuleBasedStateMachine):
         self.during: list[tuple[str, int]] = []
         self.running: Lease | None = None
         self.stop = threading.Event()
-        self.trouble: AssertionError | None = None
+        self.raised: AssertionError | None = None
         #: The newest quarantine when that lease was lost.
         self.lost_at: int | None = None
         self.product.empty()
@@ -848,6 +851,8 @@ class Interleavings(RuleBasedStateMachine):
         wish = self.product.wish(names, dataset, wanted)
         if wish is None:
             return
+        # Facts are dated: what was said of the start of a history a moment ago is older than the wish.
+        self.clock.true += SECOND
         twins = self.twins(wish.key)
         made = self.product.jobs.create(wish, priority=wanted.priority, hold=wanted.hold)
         assert made.adopted == bool(twins)
@@ -857,7 +862,8 @@ class Interleavings(RuleBasedStateMachine):
         self.step.verbs[made.job.id] |= {"hold"} if wanted.hold else set()
         for name in names:
             truth = self.truths[name]
-            self.book.owed_from[made.job.id, name] = truth.first if wanted.mode is Mode.ALL else truth.listed
+            asks_anew = wanted.mode is Mode.ALL and not self.went_back
+            self.book.owed_from[made.job.id, name] = truth.first if asks_anew else truth.listed
 
     @precondition(lambda self: self.seen.jobs)
     @rule(pick=NUMBER, verb=st.sampled_from([*sorted(OWNER_VERBS), "settle", "urgent", "low"]))
@@ -905,6 +911,7 @@ class Interleavings(RuleBasedStateMachine):
         self.clock.true += seconds * SECOND
         if off is not None:
             self.step.went_back = off * SECOND + seconds * SECOND < self.clock.off
+            self.went_back |= self.step.went_back
             self.clock.off = off * SECOND
 
     @precondition(lambda self: self.seen.jobs)
@@ -1183,13 +1190,13 @@ class Interleavings(RuleBasedStateMachine):
             return
         _, slot = found
         lease, self.during, self.stop = slot.lease, list(during), threading.Event()
-        self.running, self.lost_at, self.trouble = lease, None, None
+        self.running, self.lost_at, self.raised = lease, None, None
         ready = (lease, slot.left)
         slot.hold(None)
         self.product.run(ready, self.stop, most)
         self.running = None
-        if self.trouble is not None:
-            raise self.trouble
+        if self.raised is not None:
+            raise self.raised
         after = self.product.read(look)
         if self.book.holds(lease):
             assert after.segments[lease.segment.id].state != SegmentState.RUNNING, "the runner kept its lease"
@@ -1206,7 +1213,7 @@ class Interleavings(RuleBasedStateMachine):
             return self.reply_of(ask)
         except AssertionError as error:
             # The runner turns whatever it does not know into a failed segment.
-            self.trouble = error
+            self.raised = error
             raise
 
     def reply_of(self, ask: Ask) -> Page:
@@ -1300,9 +1307,12 @@ class Interleavings(RuleBasedStateMachine):
         """Work, and let time pass when there is nothing to do, until every job has ended."""
         process = self.processes[-1]
         for number in range(4000):
-            if number % 20 == 0:
+            slot, other = process.slots[number % 2], process.slots[1 - number % 2]
+            lease = slot.lease
+            busy = self.advance(process, slot)
+            if slot.lease is not lease or number % 20 == 0:
                 self.all_holds()
-            if self.advance(process, process.slots[number % 2]) or process.slots[1 - number % 2].lease:
+            if busy or other.lease:
                 continue
             self.all_holds()
             if all(job.state in FINAL for job in self.seen.jobs.values()):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def a_history(store: Store, *, many: int = 50) -> None:
         budgets.ensure(tx, Limit(key=BUDGET, rate=10.0), 9.5)
         budgets.ensure(tx, Limit(key="Z/other", rate=None), None)
         events.add(tx, MORNING, "test", "something \\N happened\t한글", job=1, segment=1)
-        workers.enter(tx, Worker("worker", "host", 1, "backfill", 1, None, 7, MORNING))
+        workers.enter(tx, Worker(**{one.name: "dead" if one.type == "str" else 7 for one in fields(Worker)}))
 
     store.write(more)
     fill_up(store, many)
@@ -180,6 +180,38 @@ def test_a_copy_holds_everything_under_the_same_ids(place: Place, source_kind: s
         assert read(there, budgets.every) == read(here, budgets.every)
     assert done.rows == sum(seal.rows for _, seal in done.parts)
     assert {part.label for part, _ in done.parts} >= {"job", "test.candles.1m KRW-BTC", "test.everything one"}
+
+
+def shape(url: str) -> set[tuple[Any, ...]]:
+    """Everything that the schema of a PostgreSQL database has, by kind and name."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT relkind::text, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " UNION ALL SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            " UNION ALL SELECT 'type', typname FROM pg_type WHERE typnamespace = 'public'::regnamespace"
+            " UNION ALL SELECT 'trigger', tgname FROM pg_trigger WHERE NOT tgisinternal"
+            " UNION ALL SELECT 'check', conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+        ).fetchall()
+    return set(found)
+
+
+@pytest.mark.parametrize("source_kind", KINDS)
+@pytest.mark.parametrize("was_opened", [False, True])
+def test_a_copy_in_postgresql_lacks_nothing_of_its_schema(place: Place, source_kind: str, was_opened: bool) -> None:
+    """Views, functions and triggers move in with the tables; the doorbell has rung for every segment that waits."""
+    source, target, fresh = place(source_kind), place("postgresql"), place("postgresql")
+    with opened(source) as store, opened(fresh) as other:
+        a_history(store)
+        other.prepare(DATASETS)
+    if was_opened:
+        open_store(target).close()
+    copied(source, target)
+
+    assert shape(target) == shape(fresh)
+    with psycopg.connect(target) as connection:
+        waiting = connection.execute("SELECT count(*) FROM segment WHERE state = 'waiting'").fetchone()
+        rings = connection.execute("SELECT count(*) FROM gapless_pgqueuer WHERE status = 'queued'").fetchone()
+    assert waiting == rings == (2,)
 
 
 def anything(table: Table, number: int) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class ClusterBell:
 
         connection = await asyncpg.connect(**self._database.asyncpg_arguments(), timeout=5)
         try:
-            manager = QueueManager(_queries(connection))
+            manager = QueueManager(queries(connection))
             loop = asyncio.get_running_loop()
 
             @manager.entrypoint(name, accepts_context=False)
@@ -206,7 +206,7 @@ class ClusterBell:
             connection.terminate()
 
 
-def _queries(connection: Any) -> Any:
+def queries(connection: Any) -> Any:
     from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
     from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
     from pgqueuer.adapters.persistence.queries import Queries

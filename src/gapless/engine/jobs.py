@@ -15,7 +15,7 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost, UsageError
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant
@@ -186,10 +186,15 @@ class Jobs:
         return followed
 
     def pass_over(self, tx: Tx, lease: Lease, now: Instant) -> bool:
-        """End a segment in which nothing is missing, inside its claim; False when its job is locked just now."""
+        """End a segment in which nothing is missing, inside its claim, and those of its job that are covered, too.
+
+        False when its job is locked just now.
+        """
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
+        if Mode(lease.segment.mode) is not Mode.ALL:
+            segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True
 

@@ -145,24 +145,29 @@ class SchemaAside(Aside):
         self._holder.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE; CREATE SCHEMA {}").format(name, name))
 
     def publish(self, datasets: Sequence[Dataset], *, replace: bool) -> None:
-        ours = {parts.REVISION, *metadata.tables, *(one.table for one in datasets)}
-
         def work(tx: Tx) -> None:
-            run, mine, made = tx.cursor.execute, sql.Identifier(self._mine), sql.Identifier(self._name)
+            run = tx.cursor.execute
             # The copy itself was not waited for; with this commit all of it is on disk.
             run("SET LOCAL synchronous_commit = on")
-            ready = sorted(parts.tables(tx))
-            run(sql.SQL("SET LOCAL search_path TO {}").format(mine))
-            old = [sql.Identifier(self._mine, name) for name in sorted(parts.tables(tx) & ours)]
-            for one in old:
-                run(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(one))
+            made = _things(tx, self._name)
+            ours = {(kind, name) for kind, name, _ in made}
+            ours |= {("TABLE", name) for name in (*metadata.tables, *(one.table for one in datasets))}
+            old = [(kind, spelled) for kind, name, spelled in _things(tx, self._mine) if (kind, name) in ours]
+            run(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(self._mine)))
+            for kind, spelled in old:
+                if kind == "TABLE":
+                    run(f"LOCK TABLE {spelled} IN ACCESS EXCLUSIVE MODE")
             if not replace and not parts.is_empty(tx, datasets):
                 raise filled_meanwhile(self.target.address)
-            for one in old:
-                run(sql.SQL("DROP TABLE {}").format(one))
-            for name in ready:
-                run(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(sql.Identifier(self._name, name), mine))
-            run(sql.SQL("DROP SCHEMA {}").format(made))
+            for kind, spelled in old:
+                run(f"DROP {kind} {spelled}")
+            for kind, _, spelled in made:
+                run(
+                    sql.SQL("ALTER {} {} SET SCHEMA {}").format(
+                        sql.SQL(kind), sql.SQL(spelled), sql.Identifier(self._mine)
+                    )
+                )
+            run(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(self._name)))
 
         self.made.write(work)
 
@@ -177,6 +182,31 @@ class SchemaAside(Aside):
             schema, is_elsewhere = tx.cursor.fetchone()
         self._holder.execute("SELECT pg_advisory_unlock(%s)", (key,))
         return not is_elsewhere and schema == self._mine
+
+
+#: Views before the tables that they show, functions after those whose triggers call them, types last.
+_THINGS = """
+WITH here AS (SELECT oid, nspname AS schema FROM pg_namespace WHERE nspname = %s)
+SELECT kind, name, spelled FROM (
+    SELECT CASE relkind WHEN 'v' THEN 1 ELSE 2 END AS place, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind,
+           relname::text AS name, format('%%I.%%I', schema, relname) AS spelled
+    FROM pg_class JOIN here ON here.oid = relnamespace WHERE relkind IN ('r', 'p', 'v')
+    UNION ALL
+    SELECT 3, 'FUNCTION', proname::text,
+           format('%%I.%%I(%%s)', schema, proname, pg_get_function_identity_arguments(pg_proc.oid))
+    FROM pg_proc JOIN here ON here.oid = pronamespace WHERE prokind = 'f'
+    UNION ALL
+    SELECT 4, 'TYPE', typname::text, format('%%I.%%I', schema, typname)
+    FROM pg_type JOIN here ON here.oid = typnamespace WHERE typtype = 'e'
+) AS things ORDER BY place, name
+"""
+
+
+def _things(tx: Tx, schema: str) -> list[tuple[str, str, str]]:
+    """What a schema holds: the kind, the name, and how it is spelled in statements; in an order to drop them."""
+    tx.cursor.execute(_THINGS, (schema,))
+    found: list[tuple[str, str, str]] = tx.cursor.fetchall()
+    return found
 
 
 class _InSchema(Postgres):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    and_,
     bindparam,
     case,
     delete,
@@ -21,7 +22,7 @@ from gapless.core.plan import SegmentPlan
 from gapless.core.segment import LIVE, Lease, Segment, SegmentState
 from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
-from gapless.store.schema import job, quarantine, segment, series
+from gapless.store.schema import coverage, job, quarantine, segment, series
 from gapless.store.sql import Statement, among, word
 
 _b = bindparam
@@ -132,6 +133,28 @@ _END = Statement(
         ended_at=_b("now"),
         requests=segment.c.requests + _b("more_requests"),
     )
+)
+_last = select(func.max(coverage.c.start)).where(coverage.c.series == segment.c.series)
+_covered = exists(
+    select(coverage.c.series).where(
+        coverage.c.series == segment.c.series,
+        coverage.c.start == _last.where(coverage.c.start <= segment.c.start).correlate(segment).scalar_subquery(),
+        coverage.c.end >= segment.c.end,
+    )
+)
+_PASS: dict[str, Any] = {"state": SegmentState.DONE.value, "ended_at": _b("now")}
+_complete = and_(
+    segment.c.job == _b("its_job"),
+    segment.c.state == word(_WAITING),
+    segment.c.recheck_from >= segment.c.end,
+    _covered,
+)
+_PASS_COVERED = Statement(
+    update(segment).where(_complete).values(_PASS),
+    # Without those that somebody is claiming just now: whoever waited for them could be waited for.
+    postgresql=update(segment)
+    .where(segment.c.id.in_(select(segment.c.id).where(_complete).with_for_update(skip_locked=True)))
+    .values(_PASS),
 )
 _BOUND = Statement(update(segment).where(segment.c.id == _b("its_id")).values(start=_b("its_start"), end=_b("its_end")))
 _RESCUE = Statement(
@@ -341,6 +364,11 @@ def end(tx: Tx, lease: Lease, state: SegmentState, now: Instant, *, error: str =
         more_requests=requests,
     )
     return changed == 1
+
+
+def pass_covered(tx: Tx, job_id: int, now: Instant) -> int:
+    """End all waiting segments of a job in mode missing that lie inside coverage; returns how many."""
+    return tx.run(_PASS_COVERED, its_job=job_id, now=now)
 
 
 def steal(tx: Tx, victim: Lease, at: Instant, budget_key: str) -> bool:

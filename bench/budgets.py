@@ -1,0 +1,105 @@
+"""Many processes on one budget: how much of its rate they use, and how often the provider refuses them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import rig, table
+from gapless.core.clock import SystemClock
+from gapless.core.pacing import SAFETY, Limit
+from gapless.engine.budgets import Departed, Gate
+from gapless.sandbox.process import SandboxProcess
+from gapless.sources.http import Http
+from gapless.store import budgets
+from gapless.store.store import open_store
+from gapless.testing.databases import fresh_database, postgres_server
+
+PROCESSES = 32
+KEY = "upbit/candle"
+#: Requests and rate: the rate of a real source, and one at which departures are reserved in batches.
+SHORT = ((300, 10), (20_000, 2_000))
+LONG = ((600, 10), (100_000, 2_000))
+
+
+def run(*, long: bool) -> Iterator[table.Line]:
+    """Both rates on both databases."""
+    with postgres_server() as server:
+        for requests, rate in LONG if long else SHORT:
+            for name in ("sqlite", "postgresql"):
+                with ExitStack() as stack:
+                    if name == "sqlite":
+                        url = f"sqlite:///{stack.enter_context(rig.folder()) / 'budget.db'}"
+                    else:
+                        url = stack.enter_context(fresh_database(server))
+                    yield from _lines(name, url, requests, rate)
+
+
+def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line]:
+    sent, seconds, refused = _measure(url, requests, rate)
+    what = f"{PROCESSES} processes on {rate:g}/s, {name}"
+    yield table.at_least(what, (sent - 1) / seconds, rate * SAFETY, 0.95, "requests/s", "the budget")
+    yield table.Line(
+        name=f"refusals, {what}",
+        measured=f"{refused}",
+        limit=f"{sent:,} requests",
+        ratio=None,
+        hold="0",
+        ok=refused == 0,
+    )
+
+
+def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
+    """Requests sent, seconds from the first to the last as the provider saw them, and refusals."""
+    store = open_store(url)
+    store.write(lambda tx: budgets.ensure(tx, Limit(key=KEY, rate=rate), rate))
+    store.close()
+    with SandboxProcess(rate=rate, window="sliding", jitter_ms=20) as provider, rig.folder() as place:
+        share = requests // PROCESSES
+        command = [sys.executable, "-m", "bench.budgets", url, provider.url, str(share), str(place / "go")]
+        running = [
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            )
+            for _ in range(PROCESSES)
+        ]
+        for one in running:
+            assert one.stdout is not None
+            one.stdout.readline()
+        began = time.monotonic()
+        (place / "go").touch()
+        for one in running:
+            one.wait()
+        seconds = time.monotonic() - began
+        stats = provider.stats()
+    return stats["requests"], seconds, stats["refused_429"] + stats["refused_418"]
+
+
+def _send(url: str, provider: str, number: int, go: Path) -> None:
+    """One of the processes: so many requests, each when the budget lets it leave."""
+    store, http, never = open_store(url), Http("upbit", provider), threading.Event()
+    gate = Gate(store, SystemClock(), KEY, live=False)
+
+    def one(_: int) -> None:
+        while not isinstance(gate.depart(never), Departed):
+            pass
+        http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
+
+    with ThreadPoolExecutor(2) as pool:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while not go.exists():
+            time.sleep(0.01)
+        list(pool.map(one, range(number)))
+    store.close()
+
+
+if __name__ == "__main__":
+    _send(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))

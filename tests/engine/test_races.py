@@ -1,0 +1,217 @@
+"""What interleavings of steps have found: each of these orders once did harm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
+import pytest
+
+from gapless.core.clock import ManualClock
+from gapless.core.errors import BadReply, NotAllowed
+from gapless.core.job import Direction, JobState, Mode
+from gapless.core.pacing import Backoff, Limit
+from gapless.core.page import Ask, Page, Shape
+from gapless.core.segment import SegmentState
+from gapless.core.span import MINUTE, Span
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.claims import Ready
+from gapless.engine.jobs import Jobs
+from gapless.engine.recovery import BEAT, LEASE, Identity, Watch
+from gapless.engine.runner import Runner
+from gapless.store import claims, pages, quarantine, segments, series
+from gapless.testing.factories import CANDLES, MORNING, make_page, make_wish, minute, minutes, read, write
+from gapless.work.collect import Collect
+
+
+class Source:
+    """A source of the factories' candles that answers what a test says."""
+
+    name = "test"
+    base_url = "none"
+    datasets: ClassVar = {CANDLES.name: CANDLES}
+
+    def __init__(self, answer: Callable[[Ask], Page]) -> None:
+        self._answer = answer
+
+    def shape(self, dataset) -> Shape:
+        return Shape(rows=200)
+
+    def limit(self, dataset) -> Limit:
+        return Limit(key="test/candle", rate=None)
+
+    def fetch(self, dataset, ask: Ask, now: int) -> Page:
+        return self._answer(ask)
+
+    def catalogue(self) -> list[tuple[str, str]]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def full(ask: Ask) -> Page:
+    """Every candle of what is asked."""
+    return make_page(*((at - MORNING) // MINUTE for at in (ask.span.start, ask.span.end)))
+
+
+class Engine:
+    """The parts that work on a job."""
+
+    def __init__(self, store, answer: Callable[[Ask], Page] = full) -> None:
+        self.store = store
+        self.clock = ManualClock(minute(2000))
+        self.catalogue = Catalogue({"test": Source(answer)}, scopes={}, rates={})
+        self.jobs = Jobs(store, self.catalogue, self.clock)
+        store.prepare([CANDLES])
+
+    def make(self, span: Span, **more) -> int:
+        return self.jobs.create(make_wish(span=span, **more)).job.id
+
+    def state(self, job: int) -> str:
+        return self.jobs.get(job).state
+
+    def claim(self, worker: str = "worker", job: int | None = None):
+        return write(self.store, claims.claim, "backfill", worker, self.clock.now(), only=job)
+
+    def commit(self, lease, page: Page, asked_at: int | None = None) -> None:
+        """Store a page that was asked for at an instant (now, unless given)."""
+        at = self.clock.now() if asked_at is None else asked_at
+        write(self.store, pages.commit, CANDLES, page, lease, at, prove=lease.segment.mode == Mode.ALL)
+
+    def left(self, job: int) -> int:
+        with self.store.read() as tx:
+            return sum(one.lacking for one in self.jobs.left(tx, self.jobs.get(job)))
+
+    def run(self, lease) -> None:
+        """Let the runner work on a segment until it gives it back or ends it."""
+        backoff = Backoff(first=0.0, retries=0)
+        collect = Collect(store=self.store, source=self.catalogue.sources["test"], dataset=CANDLES)
+        left = read(self.store, collect.look, lease, self.clock.now())
+        runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff, seed=1)
+        runner.run(Ready(lease, left), threading.Event())
+
+    def watch(self) -> Watch:
+        """A worker without a lock file, as on another machine."""
+        one = Watch(self.store, self.clock, Identity(None))
+        one.enter(["backfill"], 1, None)
+        return one
+
+    def silence(self, *observers: Watch) -> None:
+        """Only the observers beat, for longer than a lease lasts."""
+        for _ in range(round(LEASE / BEAT) + 2):
+            self.clock.advance(BEAT)
+            for one in observers:
+                one.beat()
+                one.look()
+
+
+def test_a_worker_that_claims_before_it_knows_that_it_was_buried_loses_that_segment_too(store):
+    """It slept through its own rescue, took a segment on waking and died: nobody may wait for it for ever."""
+    engine = Engine(store)
+    engine.make(minutes(0, 100))
+    sleeper, observer = engine.watch(), engine.watch()
+    observer.look()
+    engine.silence(observer)
+    lease = engine.claim(sleeper.me.id)
+    engine.silence(observer)
+    assert read(store, segments.get, lease.segment.id).state == SegmentState.WAITING
+
+
+def test_a_worker_that_enters_anew_has_its_whole_lease_before_it(store):
+    """Silence of its former life counts for nobody: else every observer buries it once more."""
+    engine = Engine(store)
+    sleeper, first, second = engine.watch(), engine.watch(), engine.watch()
+    engine.silence(first, second)
+    assert not sleeper.beat()
+    sleeper.enter(["backfill"], 1, None)
+    engine.clock.advance(BEAT)
+    for one in (first, second):
+        one.beat()
+        one.look()
+    assert sleeper.beat(), "buried half a second after it entered"
+
+
+def test_a_late_reply_does_not_make_a_fact_older(store):
+    """Mode all believes only what was said since it began: a slow reply of another must not take that back."""
+    engine = Engine(store)
+    other = engine.make(minutes(0, 100), owner="other")
+    slow = engine.claim(job=other)
+    asked_at = engine.clock.now()
+    engine.clock.advance(60)
+    job = engine.make(minutes(0, 100), mode=Mode.ALL)
+    write(store, segments.release, slow)
+    mine = engine.claim(job=job)
+    nothing = Page(rows=[], proven=None, nothing_before=minute(100))
+    engine.clock.advance(60)
+    engine.commit(mine, nothing)
+    assert read(store, series.since, mine.segment.series) == (minute(100), engine.clock.now())
+    write(store, segments.release, mine)
+    engine.commit(engine.claim(job=other), nothing, asked_at=asked_at)
+    assert read(store, series.since, mine.segment.series) == (minute(100), engine.clock.now())
+
+
+def test_what_becomes_missing_while_a_job_runs_is_asked_for_before_it_is_given_up(store):
+    """The source has older rows than it said: the job goes for them instead of calling them hopeless unasked."""
+    engine = Engine(store)
+    first = engine.make(minutes(90, 100), owner="first")
+    lease = engine.claim(job=first)
+    engine.commit(lease, Page(rows=[], proven=None, nothing_before=minute(95)))
+    job = engine.make(minutes(0, 100))
+    assert engine.left(job) == 5
+    engine.jobs.cancel(first)
+    lease = engine.claim(job=job)
+    engine.commit(lease, make_page(80, 100))
+    assert engine.left(job) == 80
+    engine.jobs.end(lease, SegmentState.DONE)
+    assert read(store, quarantine.of_series, lease.segment.series) == []
+    assert engine.state(job) == JobState.RUNNING
+
+
+def test_a_runner_that_has_lost_its_lease_gives_nothing_up(store):
+    """Quarantine is fenced like rows: a job that was taken up again must not find cells barred by a dead worker."""
+    lost = []
+
+    def answer(ask: Ask) -> Page:
+        if not lost:
+            lost.append(ask)
+            engine.jobs.cancel(job)
+            engine.jobs.retry(job)
+        cell = Span(ask.span.end - MINUTE, ask.span.end)
+        raise BadReply("odd", source="test", span=cell)
+
+    engine = Engine(store, answer)
+    job = engine.make(minutes(0, 100))
+    lease = engine.claim()
+    engine.run(lease)
+    assert read(store, quarantine.of_series, lease.segment.series) == []
+
+
+def test_a_job_is_not_taken_up_again_while_a_newer_one_wants_the_same(store):
+    """Cancelled, asked for anew, and the old one retried: the owner hears which job does it, not of a constraint."""
+    engine = Engine(store)
+    old = engine.make(minutes(0, 100))
+    engine.jobs.cancel(old)
+    new = engine.make(minutes(0, 100))
+    assert new != old
+    with pytest.raises(NotAllowed, match=f"job {new}"):
+        engine.jobs.retry(old)
+    assert engine.state(old) == JobState.CANCELLED
+
+
+def test_a_segment_that_turns_round_takes_nothing_from_another(store):
+    """At most one live lease covers a cell, also where a historical half begins again at its other end."""
+    engine = Engine(store)
+    engine.make(minutes(0, 1000))
+    engine.claim()
+    history = engine.claim()
+    assert history.segment.start == minute(0)
+    engine.commit(history, make_page(0, 200))
+    other = engine.claim(job=engine.make(minutes(0, 200), mode=Mode.ALL))
+    thin = Page(rows=make_page(200, 210).rows, proven=minutes(200, 300))
+    now = engine.clock.now()
+    write(store, pages.commit, CANDLES, thin, history, now, prove=False, direction=Direction.BACKWARD.value)
+    turned = read(store, segments.get, history.segment.id)
+    assert turned.is_backward
+    assert not Span(turned.start, turned.cursor).overlaps(other.segment.span)
