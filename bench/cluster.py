@@ -17,6 +17,7 @@ from bench import rig, table
 from bench.claims import finish_all, make_covered, one_by_one
 from gapless.app import Gapless
 from gapless.core.job import Queue
+from gapless.core.span import MINUTE, Instant
 from gapless.sandbox.process import SandboxProcess
 from gapless.store.postgres import Postgres
 from gapless.testing.databases import fresh_database, postgres_server
@@ -111,28 +112,28 @@ def _starts(server: str, waiting: int) -> Iterator[table.Line]:
 
 def _crowd(history: Gapless, waiting: int) -> None:
     """A job with so many waiting segments."""
-    job = _job(history, "KRW-BTC", 400, Queue.BACKFILL)
+    job = _job(history, "KRW-BTC", 20_000, Queue.BACKFILL)
     history.store.write(
         lambda tx: tx.cursor.execute(
             'INSERT INTO segment (job, series, queue, turn, budget, "start", "end", cursor, direction, side,'
-            ' recheck_from, state) SELECT job, series, queue, turn, budget, "start" - n * 24000000000, "end" - n * 24000000000,'
-            " cursor - n * 24000000000, direction, side, recheck_from, 'waiting'"
-            " FROM segment, generate_series(1, %s) AS n WHERE job = %s",
-            (waiting, job),
+            ' recheck_from, state) SELECT job, series, queue, turn, budget, "start" - n * %s, "end" - n * %s,'
+            " cursor - n * %s, direction, side, recheck_from, 'waiting' FROM segment, generate_series(1, %s) AS n"
+            " WHERE job = %s AND side = 'recent'",
+            (*[20_000 * MINUTE] * 3, waiting, job),
         )
     )
 
 
-def _job(history: Gapless, series: str, minutes: int, queue: Queue) -> int:
-    """A job over the newest minutes of a made-up history; its id."""
-    asked = rig.minutes_before(rig.END, minutes)
+def _job(history: Gapless, series: str, minutes: int, queue: Queue, end: Instant = rig.END) -> int:
+    """A job over the minutes before `end`; its id."""
+    asked = rig.minutes_before(end, minutes)
     wish = history.wish(rig.CANDLES, series, asked.start_time.isoformat(), asked.end_time.isoformat())
     return history.jobs.create(wish, queue=queue).job.id
 
 
 def _start(history: Gapless, turn: int) -> float:
     """Seconds from the commit of a live job to the claim of its segment."""
-    job = _job(history, f"KRW-L{turn}", 200, Queue.LIVE)
+    job = _job(history, "KRW-ETH", 200, Queue.LIVE, end=rig.END - turn * 1_000 * MINUTE)
     began = time.time()
     claimed: list[int] = []
 
@@ -143,6 +144,7 @@ def _start(history: Gapless, turn: int) -> float:
         return bool(claimed)
 
     _until(is_claimed)
+    _until(lambda: history.jobs.get(job).is_final)
     return claimed[0] / 1e6 - began
 
 

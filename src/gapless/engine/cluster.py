@@ -179,7 +179,7 @@ class ClusterBell:
 
         connection = await asyncpg.connect(**self._database.asyncpg_arguments(), timeout=5)
         try:
-            manager = QueueManager(queries(connection))
+            manager = QueueManager(queries(connection), channel=doorbell_settings().channel)
             loop = asyncio.get_running_loop()
 
             @manager.entrypoint(name, accepts_context=False)
