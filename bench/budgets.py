@@ -23,6 +23,8 @@ from gapless.store.store import open_store
 from gapless.testing.databases import fresh_database, postgres_server
 
 PROCESSES = 32
+#: Requests at once in each process; on PostgreSQL each has a connection of its own, and a server allows a hundred.
+LANES = 2
 KEY = "upbit/candle"
 #: Requests and rate: the rate of a real source, and one at which departures are reserved in batches.
 SHORT = ((300, 10), (20_000, 2_000))
@@ -92,7 +94,7 @@ def _send(url: str, provider: str, number: int, go: Path) -> None:
             pass
         http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(LANES) as pool:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         while not go.exists():

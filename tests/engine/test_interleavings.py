@@ -78,6 +78,8 @@ BRIEF = replace(CANDLES, name="test.brief.1m", retention=timedelta(minutes=120))
 ZERO = CANDLES.tally_of((MORNING - CANDLES.tally_origin) // CANDLES.tally_width).end - 80 * MINUTE
 #: The cell that is unfinished when an example begins, and how far back anything is traded.
 PRESENT, DAWN_OF_TRADE = 160, -60
+#: Beats after which a silent worker has lost its segments: five seconds.
+RESCUED_IN = 10
 #: How far the wall clock may be off, in seconds.
 OFF = 1800
 
@@ -224,13 +226,13 @@ WANTED = st.builds(
     Wanted,
     whole=st.booleans(),
     pick=st.integers(0, 1),
-    start=st.integers(0, 100),
-    length=st.sampled_from([4, 12, 30, 60, 120]),
+    start=st.integers(0, 150),
+    length=st.sampled_from([4, 30, 60, 120, 160]),
     mode=st.sampled_from(Mode),
     recheck=st.sampled_from([0, 0, 5, 40]),
     direction=st.sampled_from(Direction),
     priority=st.sampled_from(Priority),
-    hold=st.sampled_from([False, False, False, True]),
+    hold=st.sampled_from([False, False, False, False, True]),
 )
 
 
@@ -319,7 +321,7 @@ class Product:
         watch.enter([QUEUE], 2, None)
 
     def beat(self, watch: Watch) -> bool:
-        return watch.beat()
+        return watch.beat(2)
 
     def running(self) -> set[int]:
         with self.store.read() as tx:
@@ -762,6 +764,22 @@ NUMBER = st.integers(0, 7)
 CELL = st.integers(0, PRESENT + 20)
 
 
+def event(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule: something happens, and then the slots take a few steps, each when its number comes up."""
+
+    def wrap(happen: Callable[..., None]) -> Any:
+        def act(self: Interleavings, then: list[int], **known: Any) -> None:
+            happen(self, **known)
+            for pick in then:
+                self.all_holds()
+                self.work(pick)
+
+        act.__name__, act.__doc__ = happen.__name__, happen.__doc__
+        return rule(then=st.lists(NUMBER, min_size=1, max_size=10), **drawn)(act)
+
+    return wrap
+
+
 class Interleavings(RuleBasedStateMachine):
     """One step of anybody at a time."""
 
@@ -823,9 +841,9 @@ class Interleavings(RuleBasedStateMachine):
         return next((one for one, its in self.seen.names.items() if its == name), None)
 
     @initialize(
-        workers=st.integers(1, 3),
+        workers=st.integers(2, 3),
         focus=st.sampled_from(FOCUS),
-        wanted=st.lists(WANTED, min_size=1, max_size=3),
+        wanted=st.lists(WANTED, min_size=2, max_size=4),
     )
     def begin(self, workers: int, focus: tuple[str, ...], wanted: list[Wanted]) -> None:
         """There is something to do, and somebody to do it; few series, so that all get into each other's way."""
@@ -839,7 +857,7 @@ class Interleavings(RuleBasedStateMachine):
     # Owners
 
     @precondition(lambda self: len(self.seen.jobs) < 6)
-    @rule(wanted=WANTED)
+    @event(wanted=WANTED)
     def wish(self, wanted: Wanted) -> None:
         """Somebody wants something more."""
         self.make(wanted)
@@ -866,7 +884,7 @@ class Interleavings(RuleBasedStateMachine):
             self.book.owed_from[made.job.id, name] = truth.first if asks_anew else truth.listed
 
     @precondition(lambda self: self.seen.jobs)
-    @rule(pick=NUMBER, verb=st.sampled_from([*sorted(OWNER_VERBS), "settle", "urgent", "low"]))
+    @event(pick=NUMBER, verb=st.sampled_from([*sorted(OWNER_VERBS), "resume", "retry", "settle", "urgent", "low"]))
     def order(self, pick: int, verb: str) -> None:
         """What people ask of a job at any moment; the reconciler may look at any of them, too."""
         job = list(self.seen.jobs)[pick % len(self.seen.jobs)]
@@ -905,7 +923,7 @@ class Interleavings(RuleBasedStateMachine):
 
     # The world
 
-    @rule(seconds=st.sampled_from([1, 5, 60, 600]), off=st.sampled_from([None, None, 0, -OFF, -60, 60, OFF]))
+    @event(seconds=st.sampled_from([1, 5, 60, 600]), off=st.sampled_from([None, None, 0, -OFF, -60, 60, OFF]))
     def wait(self, seconds: int, off: int | None) -> None:
         """Time passes, and with it the provider's present; the wall clock may be set to the wrong time."""
         self.clock.true += seconds * SECOND
@@ -915,7 +933,7 @@ class Interleavings(RuleBasedStateMachine):
             self.clock.off = off * SECOND
 
     @precondition(lambda self: self.seen.jobs)
-    @rule(event=st.sampled_from(["withdraw", "withdraw", "reveal", "block"]), pick=NUMBER, start=CELL)
+    @event(event=st.sampled_from(["withdraw", "withdraw", "reveal", "block"]), pick=NUMBER, start=CELL)
     def happens(self, event: str, pick: int, start: int) -> None:
         """A repair takes a stretch of coverage back; the provider finds older history, or tells somebody to wait."""
         known = sorted(self.seen.coverage)
@@ -938,19 +956,22 @@ class Interleavings(RuleBasedStateMachine):
         self.product.enter(one.watch)
         self.processes.append(one)
 
-    @rule(event=st.sampled_from(["enter", "kill", "kill", "wake", "wake", "misjudge"]), pick=NUMBER)
+    @event(event=st.sampled_from(["enter", "kill", "wake", "misjudge", "misjudge"]), pick=NUMBER)
     def fate(self, event: str, pick: int) -> None:
         """A worker starts, stops in the middle of whatever it was doing, goes on, or is taken for dead though it lives.
 
         What is killed keeps its leases; what is woken takes its next steps as if nothing had been.
         """
-        one = self.processes[pick % len(self.processes)]
+        asleep = [one for one in self.processes if not one.awake]
+        holders = [one for one in self.processes if any(who == one.id for _, who in self.leases.values())]
         if event == "enter" and len(self.processes) < 4:
             self.enter()
-        elif event == "misjudge":
-            self.rescue(one, self.processes[-1])
-        elif event in ("kill", "wake"):
-            one.awake = event == "wake"
+        elif event == "misjudge" and holders:
+            self.rescue(holders[pick % len(holders)], self.processes[-1])
+        elif event == "kill" and holders:
+            holders[pick % len(holders)].awake = False
+        elif event == "wake" and asleep:
+            asleep[pick % len(asleep)].awake = True
 
     def rescue(self, one: Process, by: Process) -> None:
         """Take the segments of a worker away, whether it lives or not."""
@@ -960,9 +981,12 @@ class Interleavings(RuleBasedStateMachine):
             for lost in [lost for lost, (_, who) in self.leases.items() if who == one.id]:
                 del self.leases[lost]
 
-    @rule(rounds=st.integers(1, 9))
+    @event(rounds=st.integers(1, 9))
     def beat(self, rounds: int) -> None:
         """All that are awake beat and look for the dead; enough rounds of it and the others are found."""
+        self.beats(rounds)
+
+    def beats(self, rounds: int) -> None:
         for _ in range(rounds):
             self.clock.true += round(BEAT * SECOND)
             for one in [one for one in self.processes if one.awake]:
@@ -981,18 +1005,18 @@ class Interleavings(RuleBasedStateMachine):
 
     # Steps of a slot
 
-    @rule(picks=st.lists(NUMBER, min_size=1, max_size=16), bare=st.booleans())
-    def work(self, picks: list[int], bare: bool) -> None:
-        """Slots take their next steps, each when its number comes up: claim, ask, receive, commit, end."""
-        for number, pick in enumerate(picks):
-            if number:
-                self.all_holds()
-            found = self.slot(pick)
-            if found:
-                self.advance(*found, bare=bare)
+    def work(self, pick: int) -> None:
+        """A slot that runs something, or one of those that are free, takes its next step."""
+        awake = [(one, slot) for one in self.processes if one.awake for slot in one.slots]
+        busy = [found for found in awake if found[1].lease]
+        idle = [found for found in awake if not found[1].lease]
+        every = busy + idle[pick % len(idle) :][:1] if idle else busy
+        if every:
+            self.advance(*every[pick % len(every)], bare=pick % 4 == 0)
 
     def advance(self, process: Process, slot: Slot, *, bare: bool = False) -> bool:
         """One step; False when there is nothing to do."""
+        self.clock.true += SECOND // 20
         if slot.lease is None:
             return self.take(process, slot, bare=bare)
         if slot.asked is None:
@@ -1090,12 +1114,14 @@ class Interleavings(RuleBasedStateMachine):
             self.step.older.add(name)
 
     @precondition(lambda self: self.late)
-    @rule(pick=NUMBER)
+    @event(pick=NUMBER)
     def again(self, pick: int) -> None:
         """A page comes a second time, or long after others."""
         self.keep(*self.late[pick % len(self.late)])
 
-    @rule(slip=st.sampled_from(["look", "release", "later", "fail", "hold", "unknown", "spoil", "forget"]), pick=NUMBER)
+    @event(
+        slip=st.sampled_from(["look", "release", "later", "fail", "hold", "unknown", "spoil", "forget"]), pick=NUMBER
+    )
     def trouble(self, slip: str, pick: int) -> None:
         """A slot looks at the ledger anew, gives its segment back, fails, or loses sight of what it holds."""
         found = self.slot(pick, busy=True)
@@ -1157,7 +1183,7 @@ class Interleavings(RuleBasedStateMachine):
             del self.leases[lease.segment.id]
 
     @precondition(lambda self: self.leases)
-    @rule(pick=NUMBER, cell=CELL)
+    @event(pick=NUMBER, cell=CELL)
     def aim(self, pick: int, cell: int) -> None:
         """An idle slot chooses where to cut; others may be faster before it does."""
         one = sorted(self.leases)[pick % len(self.leases)]
@@ -1168,7 +1194,7 @@ class Interleavings(RuleBasedStateMachine):
         self.cuts = [*self.cuts[-3:], (victim, time_of(cell)), *([(victims[0], at)] if at else [])]
 
     @precondition(lambda self: self.cuts)
-    @rule(pick=NUMBER)
+    @event(pick=NUMBER)
     def cut(self, pick: int) -> None:
         """Cut a running segment: the victim keeps what it works on, the rest waits."""
         victim, at = self.cuts.pop(pick % len(self.cuts))
@@ -1182,7 +1208,7 @@ class Interleavings(RuleBasedStateMachine):
     # The real runner
 
     @precondition(lambda self: self.seen.jobs)
-    @rule(pick=NUMBER, most=st.integers(1, 8), during=st.lists(st.tuples(st.sampled_from(EVENTS), NUMBER), max_size=8))
+    @event(pick=NUMBER, most=st.integers(1, 8), during=st.lists(st.tuples(st.sampled_from(EVENTS), NUMBER), max_size=8))
     def run(self, pick: int, most: int, during: list[tuple[str, int]]) -> None:
         """The runner itself sends some requests, with something happening during each of them."""
         found = self.slot(pick, busy=False)
@@ -1250,9 +1276,7 @@ class Interleavings(RuleBasedStateMachine):
         elif event == "again" and self.late:
             self.again(pick)
         elif event == "work":
-            found = self.slot(pick)
-            if found:
-                self.advance(*found)
+            self.work(pick)
 
     def spoilt(self, ask: Ask, page: Page, lease: Lease) -> SourceError:
         """One record cannot be read; what the reply proves after it is kept."""
@@ -1298,8 +1322,8 @@ class Interleavings(RuleBasedStateMachine):
 
     def recover(self) -> None:
         """Silence is enough to free whatever the others held."""
-        for _ in range(round(LEASE / BEAT) + 3):
-            self.beat(1)
+        for _ in range(RESCUED_IN):
+            self.beats(1)
         self.all_holds()
         assert not self.leases, "a lease outlives its worker"
 

@@ -103,7 +103,7 @@ class Engine:
         for _ in range(round(LEASE / BEAT) + 2):
             self.clock.advance(BEAT)
             for one in observers:
-                one.beat()
+                one.beat(1)
                 one.look()
 
 
@@ -124,13 +124,13 @@ def test_a_worker_that_enters_anew_has_its_whole_lease_before_it(store):
     engine = Engine(store)
     sleeper, first, second = engine.watch(), engine.watch(), engine.watch()
     engine.silence(first, second)
-    assert not sleeper.beat()
+    assert not sleeper.beat(1)
     sleeper.enter(["backfill"], 1, None)
     engine.clock.advance(BEAT)
     for one in (first, second):
-        one.beat()
+        one.beat(1)
         one.look()
-    assert sleeper.beat(), "buried half a second after it entered"
+    assert sleeper.beat(1), "buried half a second after it entered"
 
 
 def test_a_late_reply_does_not_make_a_fact_older(store):

@@ -199,7 +199,12 @@ def answered(
 
 
 def guard(step: int) -> float:
-    """Seconds by which a departure may be late before it is forfeited and taken anew."""
+    """Seconds by which a departure may be late before it is forfeited and taken anew.
+
+    One of a batch may be late by as long as a batch lasts: a fiftieth of a second, where the safety is a twentieth.
+    """
+    if batch(step) > 1:
+        return BATCH / SECOND
     return max(0.004, min(0.050, step / SECOND / 8))
 
 

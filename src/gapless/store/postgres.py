@@ -19,6 +19,10 @@ T = TypeVar("T")
 ATTEMPTS = 5
 
 
+#: The oldest PostgreSQL that has all we use.
+OLDEST = 14
+
+
 class Postgres(Database):
     """A PostgreSQL database; any number of processes and machines may use it."""
 
@@ -46,6 +50,12 @@ class Postgres(Database):
         given = {key: value for key, value in self._kwargs.items() if value is not None}
         # A prepared statement after three uses; our texts are few and repeated.
         connection = psycopg.connect(**given, autocommit=True, prepare_threshold=3)
+        if connection.info.server_version < OLDEST * 10_000:
+            found = connection.info.server_version // 10_000
+            connection.close()
+            raise StoreError(
+                f"{self.address} is PostgreSQL {found}", hint=f"gapless needs {OLDEST} or newer: upgrade the server"
+            )
         # Whatever the server's own habits are: numbers with all their digits, times and dates as we read them.
         connection.execute("SET extra_float_digits = 3; SET datestyle = 'ISO'; SET timezone = 'UTC'")
         return connection

@@ -6,12 +6,14 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy.engine import make_url
+
+T = TypeVar("T")
 
 #: Bytes handed on at a time.
 _PIECE = 65_536
@@ -28,108 +30,99 @@ class Proxy:
         given = query.pop("host", None) or behind.host or "127.0.0.1"
         self._host = given if isinstance(given, str) else given[0]
         self._port = behind.port or 5432
-        self._behind = behind.set(query=query)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener.setblocking(False)
+        port = self._listener.getsockname()[1]
+        self.url = behind.set(query=query, host="127.0.0.1", port=port).render_as_string(hide_password=False)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._is_closed = False
         #: Set while bytes pass.
-        self._open = asyncio.Event()
-        self._open.set()
-        self.url = ""
+        self._passes = asyncio.Event()
+        self._passes.set()
 
     def __enter__(self) -> Self:
         self._thread.start()
-        port = self._do(self._listen, 0)
-        self.url = self._behind.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        self._do(self._begin())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        self._do(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        self._listener.close()
 
     def cut(self) -> int:
         """Reset all connections; how many there were. New ones are let through."""
-        return self._do(self._cut)
+        return self._do(self._cut())
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Inside the block there is no way through: every connection is reset, new ones at once."""
+        self._is_closed = True
+        self._do(self._cut())
+        try:
+            yield
+        finally:
+            self._is_closed = False
 
     @contextmanager
     def silent(self) -> Iterator[None]:
         """Inside the block no byte passes, in either direction, and nobody is told: connections stay open."""
-        self._do(self._open.clear)
+        self._loop.call_soon_threadsafe(self._passes.clear)
         try:
             yield
         finally:
-            self._do(self._open.set)
+            self._loop.call_soon_threadsafe(self._passes.set)
 
-    @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Inside the block every connection is reset, and new ones are refused."""
-        port = make_url(self.url).port
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
-        try:
-            yield
-        finally:
-            self._do(self._listen, port)
+    def _do(self, what: Coroutine[Any, Any, T]) -> T:
+        """Let the loop's thread do it, and wait."""
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
 
     # -- in the loop
 
-    def _do(self, what: Callable[..., object], *args: object) -> int:
-        """Call in the loop's thread, and wait for it."""
+    async def _begin(self) -> None:
+        self._spawn(self._accept())
 
-        async def call() -> int:
-            found = what(*args)
-            done = await found if asyncio.iscoroutine(found) else found
-            return int(done) if isinstance(done, int) else 0
-
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
-
-    async def _listen(self, port: int) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def _shut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        self._cut()
+    def _spawn(self, what: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _stop(self) -> None:
-        await self._shut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tasks = list(self._tasks)
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _cut(self) -> int:
+    async def _cut(self) -> int:
         cut = [one for one in self._writers if not one.is_closing()]
         for writer in cut:
             given = writer.get_extra_info("socket")
-            if given is not None and given.family != socket.AF_UNIX:
+            if given.family != socket.AF_UNIX:
                 given.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
-        return len(cut) // 2
+        return len(cut)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
-        with suppress(OSError, asyncio.CancelledError):
+    async def _accept(self) -> None:
+        while True:
+            accepted, _ = await self._loop.sock_accept(self._listener)
+            self._spawn(self._serve(accepted))
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        outside = await asyncio.open_connection(sock=accepted)
+        async with _Ends(self._writers, outside[1]) as ends:
             # A silent network lets nobody in either.
-            await self._open.wait()
-            inner, outer = await self._reach()
-            self._writers.add(outer)
-            try:
-                await asyncio.gather(self._pump(reader, outer), self._pump(inner, writer))
-            finally:
-                self._writers.discard(outer)
-                outer.close()
-        self._writers.discard(writer)
-        writer.close()
-        self._tasks.discard(task)
+            await self._passes.wait()
+            if self._is_closed:
+                return
+            inside = await ends.add(self._reach())
+            await asyncio.gather(self._pump(outside[0], inside[1]), self._pump(inside[0], outside[1]))
 
     async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._host.startswith("/"):
@@ -140,7 +133,39 @@ class Proxy:
         """Hand on what comes, until either side closes."""
         with suppress(OSError):
             while piece := await reader.read(_PIECE):
-                await self._open.wait()
+                await self._passes.wait()
                 writer.write(piece)
                 await writer.drain()
         writer.close()
+
+
+class _Ends:
+    """The two ends of a connection through the proxy: known while they are open, closed together."""
+
+    def __init__(self, known: set[asyncio.StreamWriter], first: asyncio.StreamWriter) -> None:
+        self._known = known
+        self._mine = [first]
+
+    async def __aenter__(self) -> Self:
+        self._known.update(self._mine)
+        return self
+
+    async def add(
+        self, reached: Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One more end."""
+        made = await reached
+        self._mine.append(made[1])
+        self._known.add(made[1])
+        return made
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        for one in self._mine:
+            self._known.discard(one)
+            one.transport.abort()
+        for one in self._mine:
+            with suppress(OSError):
+                await one.wait_closed()
+        return isinstance(error, OSError)
