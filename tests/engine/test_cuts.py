@@ -128,7 +128,7 @@ def test_everybody_goes_on_by_himself_when_the_server_is_back(
     # The same processes, and they can be rung again.
     eventually(lambda: {one.pid for one in living(history)} == {one.pid for one in crew}, "the same two live")
     eventually(lambda: bells(fleet.url) == 2, "both listen")
-    assert all("the database is back" in one.err for one in crew)
+    eventually(lambda: all("engine.recovered" in one.err for one in crew), "both say so")
     for one in crew:
         assert one.end(signal.SIGTERM) == 0, one.err
 

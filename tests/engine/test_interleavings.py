@@ -758,6 +758,11 @@ HOLDS = frozenset({"unknown", "key"})
 EVENTS = ["", "", "spoilt", "spoilt", "trouble", "unreadable", "stop", "rescue", "again", "work", *sorted(OWNER_VERBS)]
 EVENTS += ["refused", "unreachable", *sorted(HOLDS)]
 
+#: What is wanted when nobody says anything better.
+MORE = [
+    Wanted(True, 0, start, 160, mode, recheck, Direction.BOTH, Priority.NORMAL, False)
+    for start, mode, recheck in [(0, Mode.ALL, 0), (30, Mode.MISSING, 90), (60, Mode.MISSING_AND_FAILED, 40)]
+]
 #: The series that one example plays with.
 FOCUS = [("LATE",), ("THIN-AND-LATE",), ("DENSE",), ("HALTED",), ("THIN",), ("FORGOTTEN",), ("LATE", "HALTED")]
 NUMBER = st.integers(0, 7)
@@ -770,6 +775,8 @@ def event(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
     def wrap(happen: Callable[..., None]) -> Any:
         def act(self: Interleavings, then: list[int], **known: Any) -> None:
             happen(self, **known)
+            self.all_holds()
+            self.keep_busy(then[0])
             for pick in then:
                 self.all_holds()
                 self.work(pick)
@@ -861,6 +868,18 @@ class Interleavings(RuleBasedStateMachine):
     def wish(self, wanted: Wanted) -> None:
         """Somebody wants something more."""
         self.make(wanted)
+
+    def keep_busy(self, pick: int) -> None:
+        """An example in which nobody has anything to do shows nothing: somebody waits, goes on, or wants more."""
+        if any(job.state in (JobState.PENDING, JobState.RUNNING) for job in self.seen.jobs.values()):
+            if not self.leases and not self.product.taker("").is_any():
+                self.clock.true += 30 * SECOND
+            return
+        paused = [job.id for job in self.seen.jobs.values() if job.state == JobState.PAUSED]
+        if paused:
+            self.order_of(paused[pick % len(paused)], "resume")
+        elif len(self.seen.jobs) < 8:
+            self.make(MORE[pick % len(MORE)])
 
     def make(self, wanted: Wanted) -> None:
         """A wish; an identical one adopts its unfinished job."""
@@ -1010,7 +1029,8 @@ class Interleavings(RuleBasedStateMachine):
         awake = [(one, slot) for one in self.processes if one.awake for slot in one.slots]
         busy = [found for found in awake if found[1].lease]
         idle = [found for found in awake if not found[1].lease]
-        every = busy + idle[pick % len(idle) :][:1] if idle else busy
+        can_claim = idle and self.product.taker(idle[0][0].id).is_any()
+        every = busy + idle[pick % len(idle) :][:1] if can_claim or not busy else busy
         if every:
             self.advance(*every[pick % len(every)], bare=pick % 4 == 0)
 

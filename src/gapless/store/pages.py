@@ -6,7 +6,6 @@ Locks are taken in one order: segment, then series. A page of an older epoch sto
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -77,7 +76,7 @@ def commit(
         if prove and answered:
             coverage.extend(tx, held.series, answered, job=held.job)
         segments.advance(tx, lease.segment.id, cursor, way, rows=stored, requests=requests)
-    return stored, replace(held, cursor=cursor, direction=way, since=since, since_at=since_at)
+    return stored, held.moved(cursor, way, since, since_at)
 
 
 def _start(held: Held, page: Page, now: Instant) -> tuple[Instant | None, Instant | None]:
@@ -129,6 +128,11 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, d
 def _buckets(dataset: Dataset, ordered: list[Row]) -> dict[int, int]:
     """Rows (in time order) per bucket; a page touches one or two, so their borders are looked up, not every row."""
     width, origin = dataset.tally_width, dataset.tally_origin
+    if not ordered:
+        return {}
+    first = (ordered[0][0] - origin) // width
+    if (ordered[-1][0] - origin) // width == first:
+        return {first: len(ordered)}
     found: dict[int, int] = {}
     at = 0
     while at < len(ordered):
