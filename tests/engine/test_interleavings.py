@@ -1029,10 +1029,10 @@ class Interleavings(RuleBasedStateMachine):
         awake = [(one, slot) for one in self.processes if one.awake for slot in one.slots]
         busy = [found for found in awake if found[1].lease]
         idle = [found for found in awake if not found[1].lease]
-        can_claim = idle and self.product.taker(idle[0][0].id).is_any()
-        every = busy + idle[pick % len(idle) :][:1] if can_claim or not busy else busy
-        if every:
-            self.advance(*every[pick % len(every)], bare=pick % 4 == 0)
+        if idle and (not busy or self.product.taker("").is_any()):
+            busy.append(idle[pick % len(idle)])
+        if busy:
+            self.advance(*busy[pick % len(busy)], bare=pick % 4 == 0)
 
     def advance(self, process: Process, slot: Slot, *, bare: bool = False) -> bool:
         """One step; False when there is nothing to do."""

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import LeaseLost, UsageError
+from gapless.core.errors import LeaseLost, NotAllowed, UsageError
 from gapless.core.grid import cells
 from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
-from gapless.core.span import DOOM, Instant
+from gapless.core.span import DOOM, Instant, Span, subtract, union
 from gapless.core.words import counted_word
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
@@ -238,7 +238,7 @@ class Jobs:
         planned = self._left(tx, job, now)
         lacking = sum(one.lacking for one in planned)
         first = not counted
-        if lacking and (first or lacking < job.lacking):
+        if lacking and (first or lacking < job.lacking or self._is_unasked(tx, job, planned)):
             jobs.set_lacking(tx, job_id, lacking)
             self._add_segments(tx, job, planned)
             return None
@@ -252,6 +252,16 @@ class Jobs:
         else:
             self._finish(tx, job, "done", now, _note(planned, self._catalogue.dataset(job.dataset)))
         return None
+
+    def _is_unasked(self, tx: Tx, job: Job, planned: list[SeriesPlan]) -> bool:
+        """Whether something is missing that no segment of the job was made for: the source has more than it said.
+
+        Each such round makes segments for more of the span, so there is an end to them.
+        """
+        asked: dict[str, list[Span]] = {}
+        for one in segments.of_job(tx, job.id):
+            asked.setdefault(one.segment.name, []).append(one.segment.span)
+        return any(subtract(one.missing, union(asked.get(one.series, []))) for one in planned)
 
     def _left(self, tx: Tx, job: Job, now: Instant) -> list[SeriesPlan]:
         """The plan of what a job still misses of its pinned span."""
@@ -307,7 +317,7 @@ class Jobs:
         now = self._clock.now()
 
         def write(tx: Tx) -> Job:
-            self._require(tx, job_id)
+            self._refuse_twin(tx, self._require(tx, job_id), verb)
             before = jobs.order(tx, job_id, verb, now)
             events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
             then(tx, before, now)
@@ -316,6 +326,15 @@ class Jobs:
         changed = self._store.write(write, urgent=True, isolated=True)
         self.ring()
         return changed
+
+    def _refuse_twin(self, tx: Tx, job: Job, verb: str) -> None:
+        """Two unfinished jobs of one wish would do the same work: the newer one does it."""
+        twin = jobs.unfinished(tx, job.wish) if job.is_final and verb == "retry" else None
+        if twin is not None:
+            raise NotAllowed(
+                f"job {job.id} cannot retry: job {twin.id} has the same wish and is {twin.state}",
+                hint=f"`gapless jobs show {twin.id}`",
+            )
 
     def set_priority(self, job_id: int, priority: Priority) -> Job:
         """Change the class of a job; its waiting segments take their new place."""

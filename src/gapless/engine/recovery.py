@@ -18,6 +18,7 @@ import structlog
 
 from gapless.core.clock import Clock
 from gapless.core.errors import UsageError
+from gapless.core.span import Instant
 from gapless.store import events, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite
@@ -40,7 +41,8 @@ def lock_folder(store: Store) -> Path | None:
 
 @dataclass(slots=True)
 class _Seen:
-    beat: int
+    #: When it entered, and its beat: who enters anew begins anew.
+    sign: tuple[Instant, int]
     silent: float = 0.0
 
 
@@ -127,7 +129,7 @@ class Watch:
             now = self.clock.monotonic()
             for one in found:
                 before = self._seen.get(one.id)
-                if before is not None and before.beat != one.beat:
+                if before is not None and before.sign != (one.started_at, one.beat):
                     return
                 if self._is_dead(one, now - last):
                     self.rescue(one)
@@ -147,13 +149,29 @@ class Watch:
         self._last = now
         with self.store.read() as tx:
             every = workers.every(tx)
+            has_orphans = segments.has_orphans(tx)
+        present = {one.id for one in every}
+        self._seen = {one: seen for one, seen in self._seen.items() if one in present}
         dead = [one for one in every if one.id != self.me.id and self._is_dead(one, passed)]
-        return [job for one in dead for job in self.rescue(one)]
+        freed = [job for one in dead for job in self.rescue(one)]
+        return freed + (self._rescue_orphans() if has_orphans else [])
+
+    def _rescue_orphans(self) -> list[int]:
+        """Free what somebody claimed who had been buried already: nobody's silence would ever tell."""
+        now = self.clock.now()
+
+        def write(tx: Tx) -> list[tuple[int, int]]:
+            freed = segments.rescue_orphans(tx)
+            for segment, job in freed:
+                _note_rescue(tx, now, segment, job, "its worker had been given up")
+            return freed
+
+        return sorted({job for _, job in self.store.write(write, urgent=True)})
 
     def _is_dead(self, one: Worker, passed: float) -> bool:
-        seen = self._seen.get(one.id)
-        if seen is None or seen.beat != one.beat:
-            self._seen[one.id] = _Seen(one.beat)
+        seen, sign = self._seen.get(one.id), (one.started_at, one.beat)
+        if seen is None or seen.sign != sign:
+            self._seen[one.id] = _Seen(sign)
         else:
             seen.silent += passed
         return self.me.is_dead(one.id) or self._seen[one.id].silent >= LEASE
@@ -166,15 +184,7 @@ class Watch:
             freed = segments.rescue(tx, dead.id)
             workers.leave(tx, dead.id)
             for segment, job in freed:
-                events.add(
-                    tx,
-                    now,
-                    "segment.rescued",
-                    f"worker {dead.id} (pid {dead.pid}) died",
-                    job=job,
-                    segment=segment,
-                    level="warning",
-                )
+                _note_rescue(tx, now, segment, job, f"worker {dead.name} (pid {dead.pid}) died")
             return freed
 
         freed = self.store.write(write, urgent=True)
@@ -199,3 +209,7 @@ class Watch:
 
         self.store.write(write, urgent=True)
         self.me.leave()
+
+
+def _note_rescue(tx: Tx, now: Instant, segment: int, job: int, why: str) -> None:
+    events.add(tx, now, "segment.rescued", why, job=job, segment=segment, level="warning")

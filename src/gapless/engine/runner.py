@@ -288,6 +288,8 @@ class Runner:
         segment, now, cells = run.lease.segment, self._clock.now(), list(run.suspects)
 
         def write(tx: Tx) -> None:
+            if segments.fence(tx, run.lease) is None:
+                raise LeaseLost(f"segment {segment.id} is in other hands")
             for cell in cells:
                 quarantine.add(tx, segment.series, cell, job=segment.job, reason="its record spoils the reply", at=now)
 

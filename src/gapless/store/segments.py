@@ -22,7 +22,7 @@ from gapless.core.plan import SegmentPlan
 from gapless.core.segment import LIVE, Lease, Segment, SegmentState
 from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
-from gapless.store.schema import coverage, job, quarantine, segment, series
+from gapless.store.schema import coverage, job, quarantine, segment, series, worker
 from gapless.store.sql import Statement, among, word
 
 _b = bindparam
@@ -98,6 +98,7 @@ _ADVANCE = Statement(
     update(segment)
     .where(segment.c.id == _b("its_id"))
     .values(
+        start=_b("its_start"),
         cursor=_b("to"),
         direction=_b("its_direction"),
         attempts=0,
@@ -160,6 +161,14 @@ _BOUND = Statement(update(segment).where(segment.c.id == _b("its_id")).values(st
 _RESCUE = Statement(
     update(segment)
     .where(segment.c.worker == _b("dead"), segment.c.state == word(_RUNNING))
+    .values(state=_WAITING, worker=None, epoch=segment.c.epoch + 1)
+    .returning(segment.c.id, segment.c.job)
+)
+_unknown = ~exists(select(worker.c.id).where(worker.c.id == segment.c.worker))
+_HAS_ORPHANS = Statement(select(segment.c.id).where(segment.c.state == word(_RUNNING), _unknown).limit(1))
+_RESCUE_ORPHANS = Statement(
+    update(segment)
+    .where(segment.c.state == word(_RUNNING), _unknown)
     .values(state=_WAITING, worker=None, epoch=segment.c.epoch + 1)
     .returning(segment.c.id, segment.c.job)
 )
@@ -306,12 +315,6 @@ class Held:
         """Whether the newest part comes first."""
         return self.direction == Direction.BACKWARD.value
 
-    def moved(self, cursor: Instant, direction: str, since: Instant | None, since_at: Instant | None) -> Held:
-        """The segment after a page; spelled out, for `replace` takes ten times as long."""
-        return Held(
-            self.start, self.end, cursor, direction, self.job, self.series, since, since_at, self.has_quarantine
-        )
-
 
 def fence(tx: Tx, lease: Lease) -> Held | None:
     """Lock the segment, then its series, if the lease still holds; else None."""
@@ -325,13 +328,14 @@ def look(tx: Tx, lease: Lease) -> Held | None:
     return None if row is None else Held(*row)
 
 
-def advance(tx: Tx, segment_id: int, cursor: Instant, direction: str, *, rows: int, requests: int) -> None:
-    """Move the cursor of a segment whose fence is held, and count."""
+def advance(tx: Tx, segment_id: int, moved: Held, *, rows: int, requests: int) -> None:
+    """Bring a segment whose fence is held to where a page has moved it, and count."""
     tx.run(
         _ADVANCE,
         its_id=segment_id,
-        to=cursor,
-        its_direction=direction,
+        its_start=moved.start,
+        to=moved.cursor,
+        its_direction=moved.direction,
         more_rows=rows,
         more_requests=requests,
     )
@@ -407,9 +411,19 @@ def steal(tx: Tx, victim: Lease, at: Instant, budget_key: str) -> bool:
     return True
 
 
-def rescue(tx: Tx, worker: str) -> list[tuple[int, int]]:
+def rescue(tx: Tx, dead: str) -> list[tuple[int, int]]:
     """Take the segments of a dead worker back; attempts are not charged. Returns (segment, job) pairs."""
-    return [(int(one), int(its_job)) for one, its_job in tx.rows(_RESCUE, dead=worker)]
+    return [(int(one), int(its_job)) for one, its_job in tx.rows(_RESCUE, dead=dead)]
+
+
+def has_orphans(tx: Tx) -> bool:
+    """Whether a segment is held by somebody who is no worker (any more)."""
+    return tx.one(_HAS_ORPHANS) is not None
+
+
+def rescue_orphans(tx: Tx) -> list[tuple[int, int]]:
+    """Take back what nobody holds who is a worker; returns (segment, job) pairs."""
+    return [(int(one), int(its_job)) for one, its_job in tx.rows(_RESCUE_ORPHANS)]
 
 
 def cancel(tx: Tx, job_id: int, now: Instant) -> None:

@@ -93,8 +93,8 @@ class Fleet:
         for one in self._commands:
             if one.process.poll() is None:
                 one.end()
-            if kind is not None:
-                sys.stderr.write(f"--- {one.process.args!r} ended with {one.process.returncode}\n{one.out}{one.err}\n")
+            # A test that fails shows it, no other.
+            sys.stderr.write(f"--- {one.process.args!r} ended with {one.process.returncode}\n{one.out}{one.err}\n")
 
     def settings(self, *, slots: int = 4, url: str = "") -> Settings:
         """Settings of a history in this process."""
@@ -132,7 +132,12 @@ class Fleet:
         """Start workers, and wait until all of them have entered."""
         started = [self.start("-v", "worker", *words, url=url) for words in commands]
         wanted = {one.pid for one in started}
-        eventually(lambda: wanted <= {one.pid for one in living(history)}, "workers enter")
+
+        def are_there() -> bool:
+            assert not any(one.process.poll() for one in started), "a worker did not start"
+            return wanted <= {one.pid for one in living(history)}
+
+        eventually(are_there, "workers enter")
         return started
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost
@@ -22,6 +23,8 @@ from gapless.store import coverage, pages, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
+
+_time_of = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +159,7 @@ class Collect:
         """The window after a good page."""
         if asked.is_backward:
             return relax(window, self.shape)
-        times = [row[0] for row in page.rows]
+        times = list(map(_time_of, page.rows))
         return widen(window, self.dataset.grid, self.shape, asked.ask.span, asked.ask.limit, times)
 
     def _turn(self, asked: Asked, page: Page, segment: Segment) -> str | None:
@@ -164,7 +167,7 @@ class Collect:
         may_turn = self.shape.jumps_back and segment.side == Side.HISTORY and segment.may_turn
         if asked.is_backward or not may_turn:
             return None
-        times = [row[0] for row in page.rows]
+        times = list(map(_time_of, page.rows))
         return Direction.BACKWARD.value if is_thin_page(asked.ask.span, self.dataset.grid, times) else None
 
 
