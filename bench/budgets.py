@@ -64,6 +64,8 @@ def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
     store.write(lambda tx: budgets.ensure(tx, Limit(key=KEY, rate=rate), rate))
     store.close()
     with SandboxProcess(rate=rate, window="sliding", jitter_ms=20) as provider, rig.folder() as place:
+        # The market is made up at the first request, which would come late.
+        provider.warm("KRW-BTC", "1m", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z")
         share = requests // PROCESSES
         command = [sys.executable, "-m", "bench.budgets", url, provider.url, str(share), str(place / "go")]
         running = [

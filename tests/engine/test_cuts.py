@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -23,7 +23,7 @@ from gapless.sandbox.upbit.market import World
 from gapless.store import jobs
 from gapless.store.store import open_store
 from gapless.testing.databases import fresh_database
-from gapless.testing.fleet import Fleet, done, eventually, happened, held, living, make, parts, state
+from gapless.testing.fleet import Command, Fleet, done, eventually, happened, held, living, make, parts, state
 from gapless.testing.history import MINUTES, assert_complete
 from gapless.testing.proxy import Proxy
 from gapless.testing.servers import Server
@@ -133,6 +133,23 @@ def test_everybody_goes_on_by_himself_when_the_server_is_back(
         assert one.end(signal.SIGTERM) == 0, one.err
 
 
+def test_trouble_with_the_server_is_said_once(fleet: Fleet, history: Gapless, server: Server) -> None:
+    """A log that says every second that the database is back, while it is not, hides when it went and when it came."""
+    (worker,) = fleet.workers(history, WORKER)
+    server.stop()
+    try:
+        eventually(lambda: "cannot be used" in worker.err and "bell.lost" in worker.err, "it says so")
+        # A command of its own needs longer to start than the worker needs to look ten times.
+        assert fleet.start("workers").wait() == 5
+        assert worker.err.count("engine.trouble") == 1, worker.err
+        assert "is back" not in worker.err
+    finally:
+        server.start()
+    eventually(lambda: worker.err.count("the database is back") == 1, "and that it is back")
+    assert worker.err.count("engine.recovered") == 1
+    assert worker.end(signal.SIGTERM) == 0
+
+
 def test_a_worker_that_is_told_to_go_while_the_server_is_away_goes(
     fleet: Fleet, history: Gapless, server: Server, upbit: SandboxProcess
 ) -> None:
@@ -156,7 +173,45 @@ def test_a_worker_that_is_told_to_go_while_the_server_is_away_goes(
     history.release(engine)
 
 
+def test_a_worker_that_only_waits_outlives_restarts_too(
+    fleet: Fleet, history: Gapless, server: Server, upbit: SandboxProcess
+) -> None:
+    """`--until-idle` ends when nothing is left, and for no other reason: a detached fill has nobody else."""
+    upbit.control(faults=[{"kind": "status", "status": 418, "times": 1}])
+    job = make(history, "KRW-BTC", "2024-06-01", "2024-06-02")
+    (worker,) = fleet.workers(history, (*WORKER, "--until-idle"))
+    eventually(lambda: happened(history, job, "budget.blocked") and not held(history, job), "it waits for a minute")
+    for times in range(1, 6):
+        server.stop()
+        eventually(lambda times=times: _is_away(worker, times), "it has noticed")  # type: ignore[misc]
+        server.start()
+        assert worker.process.poll() is None, worker.err
+        eventually(lambda times=times: worker.err.count("engine.recovered") == times, "and recovered")  # type: ignore[misc]
+    history.jobs.cancel(job.id)
+    assert worker.wait() == 0, worker.err
+
+
+def _is_away(worker: Command, times: int) -> bool:
+    """Whether it has ended, or met its so many-th trouble."""
+    return worker.process.poll() is not None or worker.err.count("engine.trouble") >= times
+
+
 # -- the network
+
+
+def test_a_connection_that_breaks_inside_a_look_is_replaced_at_the_next_one(server: Server) -> None:
+    """Most of what a worker does is to look: a thread that kept its dead connection would be of no use ever again."""
+    with fresh_database(server.url) as url, Proxy(url) as proxy, closing(open_store(proxy.url)) as store:
+        with store.read() as tx:
+            assert tx.cursor.execute("SELECT 1").fetchone() == (1,)
+        assert proxy.cut() > 0
+        with store.read() as tx:
+            assert tx.cursor.execute("SELECT 2").fetchone() == (2,)
+            proxy.cut()
+            with pytest.raises(psycopg.OperationalError):
+                tx.cursor.execute("SELECT 3")
+        with store.read() as tx:
+            assert tx.cursor.execute("SELECT 4").fetchone() == (4,)
 
 
 def test_connections_that_are_cut_lose_and_double_nothing(

@@ -36,6 +36,8 @@ LISTEN = 0.05
 LOOK = 0.2
 #: Beats between two looks for jobs that nobody has finished.
 RECONCILE = 4
+#: Seconds to sign off in, at least; who cannot is found out by the others.
+LEAVING = 3.0
 #: Seconds after which a slot beyond the least number goes, when there is nothing for it to do.
 LINGER = 30.0
 
@@ -184,10 +186,18 @@ class Worker:
             if thread is not None and thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._bell.close()
+        # In a thread, too: on a network that swallows everything a statement never returns.
+        leaving = threading.Thread(target=self._leave, name="gapless-leave", daemon=True)
+        leaving.start()
+        leaving.join(max(LEAVING, deadline - time.monotonic()))
+
+    def _leave(self) -> None:
         try:
             self.watch.leave()
         except StoreError as error:
             log.warning("worker.leave_failed", error=str(error))
+        finally:
+            self._store.database.release()
 
     @property
     def idle(self) -> bool:

@@ -220,6 +220,8 @@ class _InSchema(Postgres):
         connection = super().connect()
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self._schema)))
         connection.execute("SET synchronous_commit = off")
+        # Nobody else is in this schema, and a batch may take a while to be read at the other end.
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
         return connection
 
 

@@ -120,8 +120,8 @@ class Database(ABC):
         """A cursor in a new view; a connection that was cut since its last use is replaced once."""
         for _ in range(2):
             connection = self._mine()
-            cursor = connection.cursor()
             try:
+                cursor = connection.cursor()
                 cursor.execute(self.begin_view)
             except Exception:
                 if not self.is_broken(connection):

@@ -19,6 +19,8 @@ T = TypeVar("T")
 ATTEMPTS = 5
 
 
+#: Seconds that a writing transaction may idle; ours never do. The rest of a rescue fits into its five seconds.
+FROZEN_SECONDS = 2
 #: The oldest PostgreSQL that has all we use.
 OLDEST = 14
 
@@ -27,7 +29,8 @@ class Postgres(Database):
     """A PostgreSQL database; any number of processes and machines may use it."""
 
     name = "postgresql"
-    begin_view = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    # A view holds nobody up, and may take long: what is read is looked at while it is open.
+    begin_view = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -58,6 +61,8 @@ class Postgres(Database):
             )
         # Whatever the server's own habits are: numbers with all their digits, times and dates as we read them.
         connection.execute("SET extra_float_digits = 3; SET datestyle = 'ISO'; SET timezone = 'UTC'")
+        # A process that freezes between two statements must not keep its locks: what it had not committed is undone.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'")
         return connection
 
     def asyncpg_arguments(self) -> dict[str, Any]:

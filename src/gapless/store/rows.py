@@ -51,6 +51,8 @@ _POLARS: dict[Type, Any] = {
     Type.DATE: pl.Date,
     Type.TIME: pl.Datetime("us", "UTC"),
 }
+#: Names our lock among the advisory locks of a server.
+_MAKING = 726_709
 #: Rows in one VALUES statement.
 CHUNK = 200
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
@@ -77,6 +79,9 @@ def _types(dataset: Dataset) -> tuple[Type, ...]:
 
 def create(tx: Tx, dataset: Dataset) -> None:
     """Make the data table of a dataset unless it is there."""
+    if tx.name == "postgresql":
+        # IF NOT EXISTS does not keep two processes from making the same table at the same moment.
+        tx.cursor.execute(f"SELECT pg_advisory_xact_lock({_MAKING})")
     native = _SQLITE if tx.name == "sqlite" else _POSTGRES
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]

@@ -20,6 +20,8 @@ from gapless.core.clock import Clock
 from gapless.core.job import Job, JobState, Priority, Queue
 from gapless.settings import Settings
 from gapless.store import claims, events, segments, workers
+from gapless.store import jobs as store_jobs
+from gapless.store.database import Tx
 from gapless.store.segments import Detail
 from gapless.testing.history import MINUTES, environment, settings_for
 
@@ -32,7 +34,7 @@ def eventually(true: Callable[[], object], what: str = "", seconds: float = 40) 
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, f"it did not come about: {what}"
-        time.sleep(0.02)
+        time.sleep(0.03)
 
 
 @dataclass(eq=False)
@@ -159,12 +161,20 @@ def make(
 
 def state(history: Gapless, job: Job) -> JobState:
     """The state of a job now."""
-    return JobState(history.jobs.get(job.id).state)
+    with history.store.read() as tx:
+        return _state(tx, job)
+
+
+def _state(tx: Tx, job: Job) -> JobState:
+    found = store_jobs.get(tx, job.id)
+    assert found is not None, f"no job {job.id}"
+    return JobState(found.state)
 
 
 def done(history: Gapless, *jobs: Job) -> bool:
-    """Whether all of the jobs are done."""
-    return all(state(history, one) is JobState.DONE for one in jobs)
+    """Whether all of the jobs are done; the last ones end last."""
+    with history.store.read() as tx:
+        return all(_state(tx, one) is JobState.DONE for one in reversed(jobs))
 
 
 def living(history: Gapless) -> list[workers.Worker]:
