@@ -972,7 +972,10 @@ class Interleavings(RuleBasedStateMachine):
 
     def enter(self) -> None:
         """A process starts."""
-        one = Process(Watch(self.product.store, self.clock, Identity(None)), beaten=self.clock.monotonic())
+        me = Identity(None)
+        # Not random: an example has to run the same way each time.
+        me.id = f"worker-{len(self.processes)}"
+        one = Process(Watch(self.product.store, self.clock, me), beaten=self.clock.monotonic())
         self.product.enter(one.watch)
         self.processes.append(one)
 
@@ -1079,7 +1082,7 @@ class Interleavings(RuleBasedStateMachine):
             return
         slot.asked = self.product.ask(lease, left, slot.window)
         if slot.asked is None:
-            self.end(process, slot, SegmentState.DONE, chained=lease.segment.id % 2 == 0)
+            self.end(process, slot, SegmentState.DONE, chained=cell_of(lease.segment.start) % 2 == 0)
             return
         self.book.asked[lease.segment.job, lease.segment.name] |= cells_of(slot.asked.ask.span)
 

@@ -15,6 +15,8 @@ from gapless.store import budgets
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
+#: Seconds for which departures without a rate are good: a block by others must be seen within one.
+FRESH = 0.25
 #: Seconds between two looks at whether a probe has succeeded.
 PROBE_LOOK = 0.1
 
@@ -64,7 +66,7 @@ class Gate:
             if self._clock.wait(stop, taken.at - self._clock.monotonic()):
                 break
             late = self._clock.monotonic() - taken.at
-            if taken.step == 0 or taken.probe or late <= pacing.guard(taken.step):
+            if taken.probe or late <= (pacing.guard(taken.step) if taken.step else FRESH):
                 return Departed(taken.probe)
         return Stopped()
 

@@ -51,7 +51,8 @@ class Taker:
     def is_any(self) -> bool:
         """Whether a segment is claimable: a look that takes no lock."""
         with self.store.read() as tx:
-            return claims.peek(tx, self.queue, self.clock.now(), only=self.only) is not None
+            found = claims.peek(tx, self.queue, self.clock.now(), only=self.only)
+            return found is not None and not claims.is_full(tx, self.queue)
 
     def next(self, tx: Tx) -> Ready | None:
         """The next segment inside a transaction that holds the lock of a job; waits for no other lock."""

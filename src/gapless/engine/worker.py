@@ -268,6 +268,8 @@ class Worker:
     def _steal(self, queue: str) -> Ready | None:
         """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
         with self._store.read() as tx:
+            if claims.is_full(tx, queue):
+                return None
             found = claims.victims(tx, queue, self._only)
             for victim in found:
                 cut = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
@@ -333,6 +335,8 @@ class Worker:
             held = segments.held_by(tx, self.watch.me.id)
             now = self._clock.now()
             waiting = {queue: claims.peek(tx, queue, now, only=self._only) for queue in self._ranges}
+            # The last of a full queue, wherever it runs, makes room.
+            last = {queue: claims.last_running(tx, queue) for queue in waiting if claims.is_full(tx, queue)}
         for slot, lease, stop in running:
             if lease is None or stop is None or slot.lease is not lease:
                 continue
@@ -340,8 +344,8 @@ class Worker:
             if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
                 stop.set()
         self._abandon(held, {lease.segment.id for _, lease, _ in running if lease is not None})
-        self._yield(running, waiting)
-        self._grow(running, waiting)
+        self._yield(running, waiting, last)
+        self._grow(running, {queue: first for queue, first in waiting.items() if queue not in last})
 
     def _abandon(self, held: dict[int, tuple[int, str, float | None]], running: set[int]) -> None:
         """Give back what the database says we hold, but no slot runs: its slot met an error of the database.
@@ -358,16 +362,21 @@ class Worker:
         self,
         running: list[tuple[_Slot, Lease | None, threading.Event | None]],
         waiting: dict[str, tuple[int, int] | None],
+        last_of_full: dict[str, int | None],
     ) -> None:
         """Between pages a slot gives way to a claimable segment of a higher class that finds no free slot."""
         for queue, first in waiting.items():
             mine = [(lease, stop) for slot, lease, stop in running if slot.queue == queue]
             busy = [(lease, stop) for lease, stop in mine if lease is not None and stop is not None]
-            if first is None or self._only is not None or len(busy) < self._ranges[queue].most:
+            if first is None or self._only is not None or not busy:
                 continue
             last, stop = max(busy, key=lambda one: (one[0].segment.turn, one[0].segment.id))
+            if queue in last_of_full:
+                has_to = last_of_full[queue] == last.segment.id
+            else:
+                has_to = len(busy) >= self._ranges[queue].most
             turn, priority = first
-            if priority < last.segment.priority and turn < last.segment.turn:
+            if has_to and priority < last.segment.priority and turn < last.segment.turn:
                 stop.set()
 
     def _grow(

@@ -87,13 +87,12 @@ _claimable = and_(
     func.coalesce(budget.c.blocked_until, 0) <= _b("now"),
     or_(budget.c.key.is_(None), ~_spent),
     ~exists(select(_other.c.id).where(_overlapped)),
-    ~_full,
 )
 _QUEUED = JOINED.outerjoin(budget, budget.c.key == segment.c.budget)
 
 
 def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
-    """The next claimable segment of a queue: to look at, and to take under its row lock."""
+    """The next segment of a queue: to look at whether or not the queue is full, and to take under its row lock."""
     chosen = (
         select(*COLUMNS, job.c.state)
         .select_from(_QUEUED)
@@ -101,8 +100,9 @@ def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
         .order_by(segment.c.turn, segment.c.job, segment.c.id)
         .limit(1)
     )
-    locked = chosen.with_for_update(of=segment, skip_locked=True)
-    return Statement(chosen), Statement(chosen, postgresql=locked)
+    taken = chosen.where(~_full)
+    locked = taken.with_for_update(of=segment, skip_locked=True)
+    return Statement(chosen), Statement(taken, postgresql=locked)
 
 
 _PEEK, _NEXT = _next()
@@ -118,6 +118,13 @@ _START_JOB = Statement(
     update(job)
     .where(job.c.id == _b("its_id"), job.c.state == JobState.PENDING.value)
     .values(state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")))
+)
+_IS_FULL = Statement(select(literal(1)).where(_full))
+_LAST_RUNNING = Statement(
+    select(segment.c.id)
+    .where(segment.c.queue == _b("queue"), segment.c.state == word(_RUNNING))
+    .order_by(segment.c.turn.desc(), segment.c.id.desc())
+    .limit(1)
 )
 _LANES = Statement(select(func.count()).where(segment.c.series == _b("series"), segment.c.state == word(_RUNNING)))
 _VICTIMS = Statement(
@@ -227,13 +234,24 @@ def claim(
 
 
 def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[int, int] | None:
-    """Place and priority of the segment that a claim would take."""
+    """Place and priority of the segment that a claim would take, if the queue had a place free."""
     narrowed = {} if only is None else {"job": only}
     row = tx.one(_PEEK if only is None else _PEEK_OF_JOB, queue=queue, now=now, **narrowed)
     if row is None:
         return None
     found = segments.of_row(row[:-1])
     return found.turn, found.priority
+
+
+def is_full(tx: Tx, queue: str) -> bool:
+    """Whether as many segments of a queue run as its limit allows."""
+    return tx.one(_IS_FULL, queue=queue) is not None
+
+
+def last_running(tx: Tx, queue: str) -> int | None:
+    """The running segment of a queue that comes last in the order of claiming."""
+    found: int | None = tx.value(_LAST_RUNNING, queue=queue)
+    return found
 
 
 def victims(tx: Tx, queue: str, only: int | None) -> list[Lease]:

@@ -137,7 +137,7 @@ class Fleet:
 
         def are_there() -> bool:
             assert not any(one.process.poll() for one in started), "a worker did not start"
-            return wanted <= {one.pid for one in living(history)}
+            return all("serving" in one.err for one in started) and wanted <= {one.pid for one in living(history)}
 
         eventually(are_there, "workers enter")
         return started
