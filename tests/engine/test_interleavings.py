@@ -169,7 +169,10 @@ class Model:
     def __init__(self, during: Callable[[Ask], Page]) -> None:
         self._during = during
 
-    def shape(self, dataset: Dataset) -> Shape:
+    def check(self) -> None:
+        pass
+
+    def shape(self, dataset: Dataset, series: str) -> Shape:
         return Shape(rows=ROWS)
 
     def limit(self, dataset: Dataset) -> Limit:
@@ -265,7 +268,9 @@ class Product:
 
     def collect(self, lease: Lease) -> Collect:
         dataset = self.catalogue.dataset(lease.segment.dataset)
-        return Collect(store=self.store, source=self.catalogue.source(dataset), dataset=dataset)
+        return Collect(
+            store=self.store, source=self.catalogue.source(dataset), dataset=dataset, series=lease.segment.name
+        )
 
     def taker(self, worker: str) -> Taker:
         return Taker(
@@ -306,7 +311,7 @@ class Product:
         with self.store.read() as tx:
             collect = self.collect(victim)
             spans = collect.remaining(tx, victim, self.clock.now())
-            density = self.jobs.planner.density(tx, collect.dataset, victim.segment.series)
+            density = self.jobs.planner.density(tx, collect.dataset, victim.segment.series, collect.shape)
             return steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
 
     def steal(self, victim: Lease, at: Instant) -> bool:

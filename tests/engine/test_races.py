@@ -35,7 +35,10 @@ class Source:
     def __init__(self, answer: Callable[[Ask], Page]) -> None:
         self._answer = answer
 
-    def shape(self, dataset) -> Shape:
+    def check(self) -> None:
+        pass
+
+    def shape(self, dataset, series) -> Shape:
         return Shape(rows=200)
 
     def limit(self, dataset) -> Limit:
@@ -87,7 +90,7 @@ class Engine:
     def run(self, lease) -> None:
         """Let the runner work on a segment until it gives it back or ends it."""
         backoff = Backoff(first=0.0, retries=0)
-        collect = Collect(store=self.store, source=self.catalogue.sources["test"], dataset=CANDLES)
+        collect = Collect(store=self.store, source=self.catalogue.sources["test"], dataset=CANDLES, series="KRW-BTC")
         left = read(self.store, collect.look, lease, self.clock.now())
         runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff, seed=1)
         runner.run(Ready(lease, left), threading.Event())

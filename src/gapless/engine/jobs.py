@@ -114,9 +114,7 @@ class Jobs:
 
     def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
-        limit = self._catalogue.limit(dataset)
-        budgets.ensure(tx, limit, limit.rate)
-        budgets.set_rate(tx, limit.key, limit.rate)
+        budgets.set_limit(tx, self._catalogue.limit(dataset))
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""

@@ -20,7 +20,7 @@ from gapless.core.job import Direction
 from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
 from gapless.core.span import Instant, Span, span
-from gapless.store import coverage, quarantine, rows, segments, series
+from gapless.store import coverage, payloads, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.segments import Held
@@ -64,6 +64,8 @@ def commit(
     way = direction or held.direction
     cursor = moved(held.span, held.end if way != held.direction else held.cursor, answered, way)
     since, since_at = _start(held, page, now)
+    if page.raw is not None and page.proven is not None:
+        payloads.keep(tx, held.series, page.raw, dataset.parser, now)
     with tx.together():
         if (since, since_at) != (held.since, held.since_at):
             series.set_since(tx, held.series, since, now)
@@ -115,7 +117,7 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, d
         return 0, {}, []
     touching = coverage.neighbours(tx, series_id, page.proven)
     overlap = [part for one in touching if (part := one.clip(page.proven))]
-    if not overlap:
+    if not overlap and dataset.revisions is None:
         return rows.upsert(tx, dataset, series_id, page.rows), _buckets(dataset, page.rows), touching
     before: dict[int, int] = {}
     for part in overlap:

@@ -1,0 +1,31 @@
+"""Raw answers, beside the rows that were read from them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Make their table."""
+    op.create_table(
+        "payload",
+        sa.Column("series", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("parser", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("fetched_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("series", "name", "version"),
+        sqlite_with_rowid=False,
+    )
+
+
+def downgrade() -> None:
+    """Take it away."""
+    op.drop_table("payload")
