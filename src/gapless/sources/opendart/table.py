@@ -4,7 +4,7 @@
 |---|---|
 | lines that say the same twice | one line |
 | a line without any number, beside others of its label with one | no share at all: such lines fill up templates |
-| no line of a label names a share | the first with a number is the common one, the others `unnamed-2` … (`kind_missing`) |
+| no line of a label names a share | the first with a number is the common one, the next `unnamed-2` (`kind_missing`) |
 | one line without a name beside named ones | `unnamed` (flag `kind_missing`), unless it says what a named one says |
 | the same share twice with different numbers | kept out of the number, flag `differs` |
 | a dividend per share as large as the total, or above ten million won without one | kept out, flag `total_for_dps` |
@@ -167,7 +167,8 @@ class _Reading:
 def read_table(lines: Sequence[Line], year: int, columns: int) -> list[Statement]:
     """The statements of a table about fiscal year `year`, from its first `columns` columns."""
     company, shares = _of_company(lines), _of_shares(lines)
-    kinds = sorted({kind for found in shares.values() for kind in found}) or [COMMON]
+    # Shares are those of the dividend lines; other lines fill up templates.
+    kinds = sorted(shares.get(DPS) or {kind for found in shares.values() for kind in found}) or [COMMON]
     told = [column for column in range(columns) if column == 0 or _is_told([*company.values(), *_rows(shares)], column)]
     end, end_text = _period_end(lines, year)
     made = []
