@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
@@ -35,6 +36,7 @@ from gapless.engine.names import Names
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
+from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
@@ -75,6 +77,31 @@ def read(
     """`Gapless.read` on the default history, opened and closed around it."""
     with open() as history:
         return history.read(dataset, series, start, end, days=days, fill=fill, as_of=as_of)
+
+
+def get_dps_series(
+    stock: str,
+    start_year: int,
+    end_year: int,
+    reprt_code: str = "11011",
+    *,
+    share_kind: str = COMMON,
+    as_of: When | None = None,
+    fill: bool = True,
+    recheck: int = 0,
+) -> pl.DataFrame:
+    """`Gapless.get_dps_series` on the default history, opened and closed around it."""
+    with open() as history:
+        return history.get_dps_series(
+            stock,
+            start_year,
+            end_year,
+            reprt_code,
+            share_kind=share_kind,
+            as_of=as_of,
+            fill=fill,
+            recheck=recheck,
+        )
 
 
 class Gapless:
@@ -201,6 +228,31 @@ class Gapless:
         except SourceError:
             if not Names(self.store, self.catalogue).words(directory):
                 raise
+
+    def get_dps_series(
+        self,
+        stock: str,
+        start_year: int,
+        end_year: int,
+        reprt_code: str = "11011",
+        *,
+        share_kind: str = COMMON,
+        as_of: When | None = None,
+        fill: bool = True,
+        recheck: int = 0,
+    ) -> pl.DataFrame:
+        """Dividends per share of a Korean stock by fiscal year: database first, OpenDART for what is missing."""
+        return dps_series(
+            self,
+            stock,
+            start_year,
+            end_year,
+            reprt_code=reprt_code,
+            share_kind=share_kind,
+            as_of=as_of,
+            fill=fill,
+            recheck=recheck,
+        )
 
     def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, recheck: int, progress: bool) -> None:
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
@@ -402,8 +454,24 @@ class Gapless:
         wish = self.wish(
             found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
         )
-        self.ready(found)
-        return self._start(self.jobs.create(wish, priority=priority, name=name, rate=rate), here=here)
+        return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
+
+    def create(
+        self,
+        wish: Wish,
+        *,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+        progress: bool = False,
+    ) -> Made:
+        """Make a job whose source can be asked for what it misses; `ready` says what that takes."""
+        with self.store.read() as tx:
+            lacking = self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing
+        if lacking:
+            self.ready(self.dataset(wish.dataset), progress=progress)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
         """The wish of a standing job."""
@@ -471,7 +539,7 @@ class Gapless:
         For embedding in somebody's own loop: a pause or cancel is seen between two requests.
         """
         job = self.jobs.get(job_id)
-        self.dataset(job.dataset)
+        self.ready(self.dataset(job.dataset))
         runner, done, never = self._runner(), 0, threading.Event()
         engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
@@ -492,6 +560,9 @@ class Gapless:
 
     def run(self, job_id: int) -> Running:
         """Run an existing job in this process."""
+        job = self.jobs.get(job_id)
+        if not job.is_final:
+            self.ready(self.dataset(job.dataset))
         return self._start(Made(self.jobs.get(job_id), True))
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
@@ -528,6 +599,11 @@ class Gapless:
         """How far a job is."""
         self.dataset(self.jobs.get(job_id).dataset)
         return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
+
+    def units(self, job_id: int) -> Units | None:
+        """The (series, period) pairs of a job; None where nobody counts them."""
+        self.dataset(self.jobs.get(job_id).dataset)
+        return units(self.store, self.catalogue, self.jobs, job_id)
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""

@@ -135,6 +135,11 @@ class Dataset:
         return "data_" + re.sub(r"[^a-z0-9]+", "_", self.name.replace("1M", "1mo").lower())
 
     @property
+    def has_units(self) -> bool:
+        """Whether (series, period) pairs are what people count: years are, minutes are not."""
+        return self.axis is Axis.FISCAL_YEAR
+
+    @property
     def tally_width(self) -> int:
         """Microseconds of one tally: a thousand periods, so that a hand-made hole is found to within a few pages."""
         return _tally_width(self)

@@ -164,6 +164,17 @@ def count(tx: Tx, dataset: Dataset, series: int, within: Span) -> int:
     return int(tx.cursor.fetchone()[0])
 
 
+def cells(tx: Tx, dataset: Dataset, series: Sequence[int], within: Span) -> int:
+    """Distinct (series, time) of rows in `within`."""
+    listed = ", ".join(str(int(one)) for one in series) or "NULL"
+    tx.cursor.execute(
+        f"SELECT count(*) FROM (SELECT DISTINCT series, time FROM {dataset.table} WHERE series IN ({listed})"
+        f" AND time >= {_bound(tx)} AND time < {_bound(tx)}) AS told",
+        (within.start, within.end),
+    )
+    return int(tx.cursor.fetchone()[0])
+
+
 def tally(tx: Tx, dataset: Dataset, series: int, within: Span) -> dict[int, int]:
     """Rows of `within` per bucket of the dataset's tally width."""
     mark = "?" if tx.name == "sqlite" else "%s"

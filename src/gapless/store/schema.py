@@ -78,6 +78,7 @@ job = Table(
     Column("rate", Float),
     Column("total", BigInteger, nullable=False),
     Column("cached", BigInteger, nullable=False),
+    Column("found", BigInteger, nullable=False, server_default="0"),
     Column("lacking", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("requests", BigInteger, nullable=False, server_default="0"),

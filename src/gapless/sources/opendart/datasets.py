@@ -40,7 +40,7 @@ def _report(days: int, earliest: int, doc: str) -> Variant:
 
 #: Due 90 days after the year, the others 45 days after their period: told as days after the end of the year.
 REPORTS = {
-    ANNUAL: _report(91, SERVED_FROM - REACH + 1, "annual"),
+    ANNUAL: _report(90, SERVED_FROM - REACH + 1, "annual"),
     QUARTER: _report(-230, SERVED_FROM, "first quarter"),
     HALF: _report(-139, SERVED_FROM, "half-year"),
     THREE_QUARTERS: _report(-47, SERVED_FROM, "third quarter"),
@@ -78,6 +78,7 @@ DIVIDENDS = Dataset(
     columns=(
         Column(name="share_kind", type=Type.TEXT, doc="common, common.large, preferred, or as the report calls it"),
         Column(name="rcept_no", type=Type.TEXT, doc="receipt number of the report that says so"),
+        Column(name="fiscal_year", type=Type.INT, doc="the year that `time` begins, as the report names it"),
         _won("dps", "cash dividend per share, won; 0 where the report says there is none, null where it is set aside"),
         _won("cash_yield", "by the company's own price, %"),
         _won("stock_dps", "dividend in shares per share"),

@@ -168,6 +168,7 @@ def _row(one: Statement, line: Line, year: int, report: str) -> Row:
         year_start(year - one.column),
         one.kind,
         receipt,
+        year - one.column,
         *(None if value is None else str(value) for value in facts),
         one.period_end.isoformat() if one.period_end else None,
         f"{receipt[:4]}-{receipt[4:6]}-{receipt[6:8]}",

@@ -1,4 +1,4 @@
-"""Raw answers, beside the rows that were read from them."""
+"""Raw answers, beside the rows that were read from them; how many cells of a job had a record when it was made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Make their table."""
+    op.add_column("job", sa.Column("found", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_table(
         "payload",
         sa.Column("series", sa.BigInteger(), nullable=False),
@@ -29,3 +30,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take it away."""
     op.drop_table("payload")
+    op.drop_column("job", "found")
