@@ -40,7 +40,7 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import queues, rows
+from gapless.store import pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -254,7 +254,16 @@ class Gapless:
             recheck=recheck,
         )
 
+    def _take_back(self, dataset: Dataset) -> None:
+        """What the source had not got when it was asked, and might have by now, is missing again."""
+        now = self.clock.now()
+        with self.store.read() as tx:
+            is_any = dataset.parser > 0 and bool(payloads.due(tx, dataset.name, now))
+        if is_any:
+            self.store.write(lambda tx: pages.take_back(tx, dataset, now))
+
     def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, recheck: int, progress: bool) -> None:
+        self._take_back(dataset)
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
         with self.store.read() as tx:
             if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
@@ -394,6 +403,7 @@ class Gapless:
     ) -> Wish:
         """A checked wish; raises `UsageError` that names the field."""
         names = self.catalogue.series(dataset, _listed(series), report)
+        self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
         if recheck < 0:
             raise UsageError("recheck: is negative", field="recheck", hint="give the number of periods")

@@ -42,6 +42,8 @@ class Raw:
     #: Tells apart what the source answers to the same question after it has corrected itself.
     version: str
     body: bytes
+    #: Until then the source may still get what it has not got now: the answer counts, but is asked for again after it.
+    again_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ def commit(
     cursor = moved(held.span, held.end if way != held.direction else held.cursor, answered, way)
     since, since_at = _start(held, page, now)
     if page.raw is not None and page.proven is not None:
-        payloads.keep(tx, held.series, page.raw, dataset.parser, now)
+        payloads.keep(tx, held.series, page.raw, page.proven, dataset.parser, now)
     with tx.together():
         if (since, since_at) != (held.since, held.since_at):
             series.set_since(tx, held.series, since, now)
@@ -106,6 +106,15 @@ def withdraw(tx: Tx, dataset: Dataset, series_id: int, lost: Span) -> None:
         for bucket, number in counted.items():
             tx.run(_TALLY, series=series_id, bucket=bucket, more=-number)
     coverage.withdraw(tx, series_id, lost)
+
+
+def take_back(tx: Tx, dataset: Dataset, now: Instant) -> int:
+    """Let answers that said "nothing yet" count no more, now that they are due; how many there were."""
+    due = payloads.due(tx, dataset.name, now)
+    for series_id, lost in due:
+        withdraw(tx, dataset, series_id, lost)
+        payloads.settle(tx, series_id, now)
+    return len(due)
 
 
 def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, dict[int, int], list[Span]]:

@@ -78,13 +78,13 @@ job = Table(
     Column("rate", Float),
     Column("total", BigInteger, nullable=False),
     Column("cached", BigInteger, nullable=False),
-    Column("found", BigInteger, nullable=False, server_default="0"),
     Column("lacking", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("requests", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("found", BigInteger, nullable=False, server_default="0"),
     _in("state", JobState),
     _whole("job"),
     Index(
@@ -253,7 +253,10 @@ payload = Table(
     Column("name", Text, primary_key=True),
     # Tells apart what the source answered to the same question after it had corrected itself.
     Column("version", Text, primary_key=True),
-    # What of the body was read, and by which version of the parser.
+    # What it has proven.
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    # The version of the parser that read it.
     Column("parser", Integer, nullable=False),
     # zstd, and how long it is unpacked.
     Column("body", LargeBinary, nullable=False),
@@ -261,6 +264,15 @@ payload = Table(
     # When it was last fetched, and when it was last different from what was stored.
     Column("fetched_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # An answer that says "nothing yet" is taken back then.
+    Column("again_at", BigInteger),
+    _whole("payload"),
+    Index(
+        "payload_again",
+        "again_at",
+        sqlite_where=text("again_at IS NOT NULL"),
+        postgresql_where=text("again_at IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

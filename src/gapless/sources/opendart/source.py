@@ -5,7 +5,8 @@ What a reply proves; everything is cut at the frontier, which stands at the fili
 | asked | reply | proves |
 |---|---|---|
 | alotMatter, annual report of year Y | 000 | fiscal years Y, Y-1 and Y-2: the table has a column for each |
-| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is |
+| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is. Until March of |
+| | | Y + 2 it may still come (late, or of a year that ends later than December): it is asked for again a month later |
 | annual report of 2015, the first that is served | 000 or 013 | 2013, 2014 and 2015: nothing else tells the first two |
 | alotMatter, a quarterly or half-year report of Y | 000 or 013 | year Y alone: its other columns are whole years |
 | corpCode.xml | a zip | every company as of today: all days up to today |
@@ -26,7 +27,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.errors import BadReply, SchemaChanged, Unauthorized, UsageError
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Raw, Row, Shape
-from gapless.core.span import HOUR, Instant, Span
+from gapless.core.span import DAY, HOUR, Instant, Span
 from gapless.sources.http import Http, Reply
 from gapless.sources.opendart.companies import FIRST, read_companies
 from gapless.sources.opendart.datasets import (
@@ -47,6 +48,10 @@ RATE = 10.0
 DAILY = 20_000
 #: More days than the directory will ever have: one reply tells them all.
 EVERY_DAY = 1_000_000
+#: A year that ends in November of the next one is told three months later; then nobody is late any more.
+LATEST = 90 * DAY
+#: How long "no such report" is believed before.
+AGAIN = 30 * DAY
 _FACTS = [column.name for column in DIVIDENDS.columns if column.type == "decimal"]
 
 
@@ -121,7 +126,7 @@ class Dart:
         rows = [row for row in read_companies(reply) if row[0] < end]
         return Page(rows=rows, proven=Span(FIRST, end), source_time=reply.source_time)
 
-    def _dividends(self, ask: Ask, now: Instant) -> Page:  # noqa: ARG002  the frontier is the caller's
+    def _dividends(self, ask: Ask, now: Instant) -> Page:
         report = ask.series.rpartition("/")[2]
         year = max(year_of(YEARS.add(ask.span.end, -1)), SERVED_FROM)
         reach = reach_of(ask.series)
@@ -138,7 +143,8 @@ class Dart:
         if outcome.status == EMPTY:
             # Of the years before, other reports may tell something; of those before the first one, none does.
             start = proven.start if year == SERVED_FROM else year_start(year)
-            return Page(rows=[], proven=Span(start, proven.end), source_time=reply.source_time)
+            raw = Raw(name=str(year), version=EMPTY, body=reply.body, again_at=_again(year, now))
+            return Page(rows=[], proven=Span(start, proven.end), source_time=reply.source_time, raw=raw)
         if outcome.status != GOOD:
             raise failure(outcome)
         lines = _lines(reply.body, ask, year)
@@ -148,6 +154,11 @@ class Dart:
             source_time=reply.source_time,
             raw=Raw(name=str(year), version=lines[0].rcept_no, body=reply.body),
         )
+
+
+def _again(year: int, now: Instant) -> Instant | None:
+    """When to ask again for a report that is not there: it may be late, or of a year that ends as late as November."""
+    return now + AGAIN if now < year_start(year + 2) + LATEST else None
 
 
 def reach_of(series: str) -> int:
