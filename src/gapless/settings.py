@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_config_path, user_data_path
 
 from gapless.core.errors import UsageError
-from gapless.sources import DEFAULT_URLS, SOURCES
+from gapless.sources import DEFAULT_URLS, KEYS, QUOTAS, SOURCES
 
 FILE = "gapless.toml"
 
@@ -42,6 +42,10 @@ class Settings:
     base_urls: Mapping[str, str] = field(default_factory=dict)
     #: Requests per second of each source's limit, where it is not the source's own; None lifts it.
     rates: Mapping[str, float | None] = field(default_factory=dict)
+    #: Requests a day of each source's quota, where it is not the source's own; None lifts it.
+    dailies: Mapping[str, int | None] = field(default_factory=dict)
+    #: Keys of sources that want one; never printed.
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Whose limit it is, where processes use several addresses or keys.
     scopes: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,12 +66,18 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
     urls: dict[str, str] = {}
     rates: dict[str, float | None] = {}
     scopes: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    dailies: dict[str, int | None] = {}
     for source in SOURCES:
         if f"{source}_base_url" in said:
             urls[source] = _url(source, said.pop(f"{source}_base_url"))
         if f"{source}_rate" in said:
             rates[source] = _number(f"{source}_rate", said.pop(f"{source}_rate"), least=0) or None
         scopes[source] = said.pop(f"{source}_scope", "")
+        if source in KEYS and said.get(f"{source}_api_key"):
+            keys[source] = _key(source, said.pop(f"{source}_api_key"))
+        if source in QUOTAS and f"{source}_daily" in said:
+            dailies[source] = int(_number(f"{source}_daily", said.pop(f"{source}_daily"), least=0)) or None
     plain: dict[str, Callable[[str], Any]] = {
         "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
@@ -77,12 +87,20 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         "durable": lambda text: _yes("durable", text),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
-    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in _OF_SOURCE)]
+    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in of_source(source))]
     _check_unknown(said, known)
-    return replace(made, base_urls=urls, rates=rates, scopes=scopes, **values)
+    return replace(made, base_urls=urls, rates=rates, scopes=scopes, api_keys=keys, dailies=dailies, **values)
 
 
-_OF_SOURCE = ("base_url", "rate", "scope")
+def of_source(source: str) -> list[str]:
+    """The settings that a source has."""
+    return [
+        "base_url",
+        "rate",
+        "scope",
+        *(["api_key"] if source in KEYS else []),
+        *(["daily"] if source in QUOTAS else []),
+    ]
 
 
 def _check_unknown(left: Mapping[str, str], known: list[str]) -> None:
@@ -120,6 +138,18 @@ def _file(folder: Path) -> dict[str, str]:
 def _wrong(name: str, text: str, hint: str) -> UsageError:
     variable = f"GAPLESS_{name.upper()}"
     return UsageError(f"{variable}: {text!r} is not understood", field=variable, hint=hint)
+
+
+def _key(source: str, text: str) -> str:
+    """A key in its form; a wrong one is never repeated."""
+    if not re.fullmatch(KEYS[source], text.strip()):
+        variable = f"GAPLESS_{source.upper()}_API_KEY"
+        raise UsageError(
+            f"{variable}: {len(text.strip())} characters that are no key",
+            field=variable,
+            hint="a key has 40 letters and digits",
+        )
+    return text.strip()
 
 
 def _url(source: str, text: str) -> str:

@@ -18,7 +18,7 @@ from gapless.cli import app
 from gapless.core.errors import Exit
 from gapless.core.segment import SegmentState
 from gapless.engine.jobs import ORDERED
-from gapless.settings import Settings, load
+from gapless.settings import Settings, load, of_source
 from gapless.sources import SOURCES
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +101,8 @@ def variables() -> dict[str, str]:
     """Every variable, and the name of the field that it sets (empty where it is one of a mapping)."""
     named = {f"GAPLESS_{one.name.upper()}": one.name for one in fields(Settings) if "Mapping" not in str(one.type)}
     for source in SOURCES:
-        for kind in ("BASE_URL", "RATE", "SCOPE"):
-            named[f"GAPLESS_{source.upper()}_{kind}"] = ""
+        for kind in of_source(source):
+            named[f"GAPLESS_{source.upper()}_{kind.upper()}"] = ""
     return named
 
 

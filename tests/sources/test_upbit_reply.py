@@ -185,7 +185,8 @@ def test_all_candles_share_one_budget_and_pages_hold_200(upbit):
     """The limit counts per address over all units."""
     assert {upbit.limit(dataset).key for dataset in Upbit.datasets.values()} == {"upbit/candle"}
     assert upbit.limit(MINUTES).rate == 10.0
-    assert (upbit.shape(MINUTES).rows, upbit.shape(MINUTES).jumps_back) == (200, True)
+    shape = upbit.shape(MINUTES, "KRW-BTC")
+    assert (shape.rows, shape.jumps_back) == (200, True)
 
 
 # What a reply proves

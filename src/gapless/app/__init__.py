@@ -1,6 +1,6 @@
 """Puts the parts together: the face of the library."""
 
-from gapless.app.history import Gapless, open, read
+from gapless.app.history import Gapless, get_dps_series, open, read
 from gapless.app.running import Running
 
-__all__ = ["Gapless", "Running", "open", "read"]
+__all__ = ["Gapless", "Running", "get_dps_series", "open", "read"]

@@ -10,9 +10,11 @@ from contextlib import suppress
 from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
@@ -20,22 +22,25 @@ from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
+from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
-from gapless.core.span import Instant, Span
+from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.cluster import ClusterBell
 from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
 from gapless.engine.jobs import MARGIN, Jobs, Made
+from gapless.engine.names import Names
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
+from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import queues, rows
+from gapless.store import pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -74,6 +79,31 @@ def read(
         return history.read(dataset, series, start, end, days=days, fill=fill, as_of=as_of)
 
 
+def get_dps_series(
+    stock: str,
+    start_year: int,
+    end_year: int,
+    reprt_code: str = "11011",
+    *,
+    share_kind: str = COMMON,
+    as_of: When | None = None,
+    fill: bool = True,
+    recheck: int = 0,
+) -> pl.DataFrame:
+    """`Gapless.get_dps_series` on the default history, opened and closed around it."""
+    with open() as history:
+        return history.get_dps_series(
+            stock,
+            start_year,
+            end_year,
+            reprt_code,
+            share_kind=share_kind,
+            as_of=as_of,
+            fill=fill,
+            recheck=recheck,
+        )
+
+
 class Gapless:
     """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
 
@@ -81,8 +111,11 @@ class Gapless:
         self.store = store
         self.settings = settings
         self.clock = clock
-        sources = {name: connect(name, settings.base_url(name), settings.timeout) for name in SOURCES}
-        self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates)
+        sources = {
+            name: connect(name, settings.base_url(name), settings.timeout, settings.api_keys.get(name, ""))
+            for name in SOURCES
+        }
+        self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
@@ -115,17 +148,23 @@ class Gapless:
         return found
 
     def span(
-        self, dataset: Dataset, start: When | None, end: When | None, days: float | None = None
+        self,
+        dataset: Dataset,
+        start: When | None,
+        end: When | None,
+        days: float | None = None,
+        names: Sequence[str] = (),
     ) -> tuple[Span, str]:
-        """The span on the dataset's grid that was asked for, up to the frontier, and how it was said."""
+        """The span on the dataset's grid that was asked for, up to the frontier of all `names`, and how it was said."""
         now = self.clock.now()
         named, said = wanted_period(_text(start), _text(end), days, now=now, zone=dataset.zone)
-        aligned = align(dataset.grid, named, dataset.frontier(now - MARGIN))
+        frontier = min({dataset.frontier(now - MARGIN, name) for name in names or [""]})
+        aligned = align(dataset.grid, named, frontier)
         if aligned is None:
             raise UsageError(
-                "from: nothing of this span is over yet",
+                "from: nothing of this span is final yet",
                 field="from",
-                hint=f"{dataset.name} is final {dataset.settle.total_seconds():g} s after the end of each period",
+                hint=f"records of {dataset.name} are final up to {iso(frontier)}",
             )
         return aligned, said
 
@@ -139,35 +178,97 @@ class Gapless:
         days: float | None = None,
         fill: bool = True,
         as_of: When | None = None,
+        report: str = "",
+        recheck: int = 0,
         progress: bool = False,
     ) -> pl.DataFrame:
         """Rows of a series in `[start, end)` as a polars frame: database first, fetching only what is missing.
 
         Columns: `time` (start of the record, UTC, microseconds) and the dataset's own. `fill=False` never touches the
-        network; `progress=True` draws a bar. Raises `SourceError` when the missing part could not be fetched.
+        network; `progress=True` draws a bar; `recheck` asks so many of the last periods again. `as_of` shows what was
+        known on that day: records that only later reports tell are there, with nulls. Raises `SourceError` when the
+        missing part could not be fetched.
         """
         found = self.dataset(dataset)
-        if as_of is not None:
-            raise UsageError(
-                f"as_of: {dataset} keeps no revisions",
-                field="as_of",
-                hint="its records are final; leave it out",
-            )
-        (name,) = self.catalogue.series(found, [series])
-        asked, _ = self.span(found, start, end, days)
+        (name,) = self.catalogue.series(found, [series], report)
+        day = None if as_of is None else self._day(found, as_of)
+        asked, _ = self.span(found, start, end, days, [name])
         if fill:
-            self._fill_for_reading(found, name, asked, progress)
+            self._fill_for_reading(found, name, asked, recheck, progress)
         with self.store.read() as tx:
             series_id = ledger.find(tx, found.name, name)
             if series_id is None:
                 return rows.empty(found)
-            return rows.frame(tx, found, series_id, asked)
+            return rows.frame(tx, found, series_id, asked, day=day)
 
-    def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, progress: bool) -> None:
-        wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, 0)
+    def _day(self, dataset: Dataset, as_of: When) -> str:
+        """The last day that a time names, in the dataset's zone."""
+        if dataset.revisions is None:
+            raise UsageError(
+                f"as_of: {dataset.name} keeps no revisions",
+                field="as_of",
+                hint="its records are final; leave it out",
+            )
+        named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
+        return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
+
+    def ready(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Make sure that a dataset can be asked for: its source's settings, and today's directory of its series.
+
+        A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
+        """
+        self.catalogue.source(dataset).check()
+        directory = dataset.directory
+        if directory is None:
+            return
+        told = self.dataset(directory.dataset)
+        end = told.frontier(self.clock.now() - MARGIN)
+        try:
+            self._fill_for_reading(told, directory.series, Span(told.grid.add(end, -1), end), 0, progress)
+        except SourceError:
+            if not Names(self.store, self.catalogue).words(directory):
+                raise
+
+    def get_dps_series(
+        self,
+        stock: str,
+        start_year: int,
+        end_year: int,
+        reprt_code: str = "11011",
+        *,
+        share_kind: str = COMMON,
+        as_of: When | None = None,
+        fill: bool = True,
+        recheck: int = 0,
+    ) -> pl.DataFrame:
+        """Dividends per share of a Korean stock by fiscal year: database first, OpenDART for what is missing."""
+        return dps_series(
+            self,
+            stock,
+            start_year,
+            end_year,
+            reprt_code=reprt_code,
+            share_kind=share_kind,
+            as_of=as_of,
+            fill=fill,
+            recheck=recheck,
+        )
+
+    def _take_back(self, dataset: Dataset) -> None:
+        """What the source had not got when it was asked, and might have by now, is missing again."""
+        now = self.clock.now()
+        with self.store.read() as tx:
+            is_any = dataset.parser > 0 and bool(payloads.due(tx, dataset.name, now))
+        if is_any:
+            self.store.write(lambda tx: pages.take_back(tx, dataset, now))
+
+    def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, recheck: int, progress: bool) -> None:
+        self._take_back(dataset)
+        wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
         with self.store.read() as tx:
             if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
                 return
+        self.ready(dataset, progress=progress)
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
         try:
             state = handle.wait(progress=progress)
@@ -196,10 +297,13 @@ class Gapless:
         mode: Mode | str = Mode.MISSING,
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
+        report: str = "",
     ) -> Plan:
         """What a backfill would do: exact spans, requests, seconds. Asks no source."""
         found = self.dataset(dataset)
-        wish = self.wish(found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
+        wish = self.wish(
+            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+        )
         with self.store.read() as tx:
             return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
 
@@ -244,10 +348,16 @@ class Gapless:
         )
 
     def stretches(
-        self, dataset: Dataset, name: str, start: When | None, end: When | None, days: float | None
+        self,
+        dataset: Dataset,
+        name: str,
+        start: When | None,
+        end: When | None,
+        days: float | None,
+        report: str = "",
     ) -> list[truth.Stretch]:
         """The gaps of a span; without one, from the first row or covered instant of the series to now."""
-        self.catalogue.series(dataset, [name])
+        (name,) = self.catalogue.series(dataset, [name], report)
         now = self.clock.now()
         with self.store.read() as tx:
             if start is None and days is None:
@@ -259,14 +369,14 @@ class Gapless:
                         hint="give --from to see what is missing",
                     )
             else:
-                asked, _ = self.span(dataset, start, end, days)
+                asked, _ = self.span(dataset, start, end, days, [name])
             return truth.gaps(tx, dataset, name, asked, now)
 
     def _known(self, dataset: Dataset, name: str, now: Instant, tx: Tx) -> Span | None:
         parts = truth.covered(tx, dataset, name)
         if not parts:
             return None
-        return Span(parts[0][0].start, max(dataset.frontier(now - MARGIN), parts[-1][0].end))
+        return Span(parts[0][0].start, max(dataset.frontier(now - MARGIN, name), parts[-1][0].end))
 
     def verify(
         self, dataset: str, series: str | Sequence[str] | None = None, *, repair: bool = False
@@ -289,14 +399,17 @@ class Gapless:
         mode: Mode | str = Mode.MISSING,
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
+        report: str = "",
     ) -> Wish:
         """A checked wish; raises `UsageError` that names the field."""
-        asked, said = self.span(dataset, start, end, days)
+        names = self.catalogue.series(dataset, _listed(series), report)
+        self._take_back(dataset)
+        asked, said = self.span(dataset, start, end, days, names)
         if recheck < 0:
             raise UsageError("recheck: is negative", field="recheck", hint="give the number of periods")
         return self._wish(
             dataset,
-            list(self.catalogue.series(dataset, _listed(series))),
+            list(names),
             asked,
             said,
             _choice(Mode, mode, "mode"),
@@ -340,6 +453,7 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        report: str = "",
         here: bool | None = None,
     ) -> Running:
         """Start filling in the background; an identical unfinished job is taken up instead.
@@ -347,8 +461,27 @@ class Gapless:
         On PostgreSQL the workers do it; without any, or with `here=True`, the slots of this process.
         """
         found = self.dataset(dataset)
-        wish = self.wish(found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
-        return self._start(self.jobs.create(wish, priority=priority, name=name, rate=rate), here=here)
+        wish = self.wish(
+            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+        )
+        return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
+
+    def create(
+        self,
+        wish: Wish,
+        *,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+        progress: bool = False,
+    ) -> Made:
+        """Make a job whose source can be asked for what it misses; `ready` says what that takes."""
+        with self.store.read() as tx:
+            lacking = self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing
+        if lacking:
+            self.ready(self.dataset(wish.dataset), progress=progress)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
         """The wish of a standing job."""
@@ -416,7 +549,7 @@ class Gapless:
         For embedding in somebody's own loop: a pause or cancel is seen between two requests.
         """
         job = self.jobs.get(job_id)
-        self.dataset(job.dataset)
+        self.ready(self.dataset(job.dataset))
         runner, done, never = self._runner(), 0, threading.Event()
         engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
@@ -437,6 +570,9 @@ class Gapless:
 
     def run(self, job_id: int) -> Running:
         """Run an existing job in this process."""
+        job = self.jobs.get(job_id)
+        if not job.is_final:
+            self.ready(self.dataset(job.dataset))
         return self._start(Made(self.jobs.get(job_id), True))
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
@@ -473,6 +609,11 @@ class Gapless:
         """How far a job is."""
         self.dataset(self.jobs.get(job_id).dataset)
         return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
+
+    def units(self, job_id: int) -> Units | None:
+        """The (series, period) pairs of a job; None where nobody counts them."""
+        self.dataset(self.jobs.get(job_id).dataset)
+        return units(self.store, self.catalogue, self.jobs, job_id)
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""

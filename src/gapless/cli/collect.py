@@ -20,6 +20,7 @@ from gapless.cli.common import (
     Dataset,
     Days,
     From,
+    Report,
     SeriesMany,
     To,
     dump,
@@ -63,6 +64,7 @@ def plan(
     mode: ModeOption = Mode.MISSING,
     direction: DirectionOption = Direction.BOTH,
     recheck: Recheck = 0,
+    report: Report = "",
     series_file: SeriesFile = None,
     json: AsJson = False,
     database: Database = None,
@@ -70,7 +72,9 @@ def plan(
     """Show what a fill would do: exact spans, requests, time. Asks nobody."""
     with history(database) as app:
         names = series_of(series, series_file)
-        made = app.plan(dataset, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
+        made = app.plan(
+            dataset, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+        )
     if json:
         dump(plan_json(made))
         return
@@ -96,6 +100,8 @@ def plan(
             out.print(f"  {one.series} quarantined {part}: --mode missing+failed asks again", highlight=False)
     least, most = sum(one.least for one in made.series), sum(one.most for one in made.series)
     out.print(f"{_requests(least, made.requests, most)} requests, about {duration(made.seconds)}", highlight=False)
+    if made.days > 1:
+        out.print(f"{made.days} days at {made.daily:,} a day", highlight=False)
 
 
 def _requests(least: int, expected: int, most: int) -> str:
@@ -151,6 +157,7 @@ def fill(
     mode: ModeOption = Mode.MISSING,
     direction: DirectionOption = Direction.BOTH,
     recheck: Recheck = 0,
+    report: Report = "",
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
     rate: Annotated[
@@ -170,8 +177,10 @@ def fill(
     with history(database, slots) as app:
         found = app.dataset(dataset)
         names = series_of(series, series_file)
-        wish = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck)
-        made = app.jobs.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold)
+        wish = app.wish(
+            found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+        )
+        made = app.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold, progress=err.is_terminal)
         if made.adopted:
             err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
         if hold:
@@ -195,7 +204,8 @@ def fill(
         state = foreground(app, _run(app, made.job.id, here=here))
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
-            late = app.jobs.create(app.wish(found, names, start, end, days=days, mode=mode, direction=direction))
+            again = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, report=report)
+            late = app.create(again)
             state = foreground(app, _run(app, late.job.id, here=here))
             made = late
         _said(app, app.jobs.get(made.job.id), json, "")

@@ -28,6 +28,7 @@ SeriesMany = Annotated[list[str] | None, typer.Argument(metavar="SERIES", help="
 From = Annotated[str | None, typer.Option("--from", help="Start: 2024, 2024-01, 2024-01-31 or 2024-01-31T09:00Z.")]
 To = Annotated[str | None, typer.Option("--to", help="End: a bare date is included, an instant is not. Default: now.")]
 Days = Annotated[float | None, typer.Option("--days", help="Instead of --from: so many days before the end.")]
+Report = Annotated[str, typer.Option("--report", help="For bare stock codes: the report, such as 11011 (annual).")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 Database = Annotated[str | None, typer.Option("--database", help="Instead of GAPLESS_DATABASE_URL.")]
 

@@ -18,6 +18,7 @@ from gapless.core.job import Job, JobState, Kind, Priority
 from gapless.core.span import iso
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
+from gapless.engine.units import Units
 from gapless.store import events, jobs, segments
 
 app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
@@ -65,6 +66,23 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "createdAt": when(job.created_at),
         "startedAt": when(job.started_at) if job.started_at else None,
         "endedAt": when(job.ended_at) if job.ended_at else None,
+    }
+
+
+def units_json(one: Units | None) -> dict[str, Any] | None:
+    """The units of a job as JSON, where they are counted."""
+    if one is None:
+        return None
+    return {
+        "total": one.total,
+        "processed": one.processed,
+        "ok": one.ok,
+        "cached": one.cached,
+        "skip": one.skip,
+        "fail": one.fail,
+        "series": one.series,
+        "period": None if one.period is None else iso(one.period),
+        "error": one.error,
     }
 
 
@@ -126,8 +144,9 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
                 }
                 for d in details
             ]
-            dump({**job_json(opened, job), "segmentList": listed})
+            dump({**job_json(opened, job), "units": units_json(opened.units(job)), "segmentList": listed})
             return
+        counted = opened.units(job)
     out.print(line(made, Rate()))
     one = made.job
     out.print(
@@ -135,6 +154,12 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
         f" made {when(one.created_at)} by {one.owner}",
         highlight=False,
     )
+    if counted:
+        out.print(
+            f"{counted.processed:,} of {counted.total:,}: {counted.ok:,} ok, {counted.cached:,} cached,"
+            f" {counted.skip:,} without a record, {counted.fail:,} failed",
+            highlight=False,
+        )
     if one.error:
         out.print(one.error, style="red", highlight=False, markup=False)
     rows = [

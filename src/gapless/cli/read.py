@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from gapless.cli.common import Database, Dataset, Days, From, Series, To, err, history, out
+from gapless.cli.common import Database, Dataset, Days, From, Report, Series, To, err, history, out
 from gapless.core.errors import UsageError
 from gapless.core.words import counted_word
 from gapless.engine.truth import Stretch, Word
@@ -30,14 +30,28 @@ def read(
     format_: Annotated[str, typer.Option("--format", help="csv, json, parquet, or table.")] = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
     no_fill: Annotated[bool, typer.Option("--no-fill", help="Never touch the network.")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As it was known on that day.")] = None,
+    recheck: Annotated[int, typer.Option("--recheck", help="Ask the last K periods again.")] = 0,
+    report: Report = "",
     database: Database = None,
 ) -> None:
     """Print stored rows, fetching what is missing first."""
     kind = _format(format_, output)
     _check_output(output)
     with history(database) as app:
-        frame = app.read(dataset, series, start, end, days=days, fill=not no_fill, progress=err.is_terminal)
-        _warn(app.stretches(app.dataset(dataset), series, start, end, days))
+        frame = app.read(
+            dataset,
+            series,
+            start,
+            end,
+            days=days,
+            fill=not no_fill,
+            as_of=as_of,
+            report=report,
+            recheck=recheck,
+            progress=err.is_terminal,
+        )
+        _warn(app.stretches(app.dataset(dataset), series, start, end, days, report))
     _write(frame, kind, output)
 
 

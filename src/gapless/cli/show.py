@@ -12,6 +12,7 @@ from gapless.cli.common import (
     Dataset,
     Days,
     From,
+    Report,
     Series,
     SeriesMany,
     To,
@@ -41,6 +42,7 @@ def gaps(
     end: To = None,
     days: Days = None,
     only: Annotated[str, typer.Option("--only", help="One word: missing, empty, unavailable or quarantined.")] = "",
+    report: Report = "",
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -49,7 +51,7 @@ def gaps(
     if only and only not in words:
         raise UsageError(f"only: {only!r} is unknown", field="only", hint=f"give one of: {', '.join(words)}")
     with history(database) as app:
-        parts = app.stretches(app.dataset(dataset), series, start, end, days)
+        parts = app.stretches(app.dataset(dataset), series, start, end, days, report)
     parts = [one for one in parts if not only or one.word == only]
     if json:
         dump(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -59,6 +60,40 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What is special about the series whose id ends in `/CODE`: another report of the same thing."""
+
+    #: Instead of the dataset's own; below zero: final before the period has ended, as a report of its first quarter.
+    settle: timedelta
+    #: The source has never had anything older.
+    earliest: Instant | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revisions:
+    """A source that tells the same record more than once: all versions are kept, a read shows one of each."""
+
+    #: Column of the key that tells versions apart; the greatest is the latest.
+    version: str
+    #: Column with the rank of a version: the least counts, among equal ones the latest.
+    rank: str
+    #: Column with the date from which a version is known.
+    known: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Where the source's own word for a series stands: in the newest rows of another dataset."""
+
+    dataset: str
+    series: str
+    #: Column with what a series id begins with, and the column with the source's word for it.
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """A kind of record. Its time column is always `time`: the start instant of the record."""
 
@@ -82,6 +117,12 @@ class Dataset:
     example: str = ""
     #: A series id must match this from start to end.
     pattern: str = r"\S+"
+    #: By the end of the series id (`005930/11011`); a bare series gets the first one.
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    revisions: Revisions | None = None
+    directory: Directory | None = None
+    #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
+    parser: int = 0
     #: Width of one period, used for tallies and for following; months count as 30 days.
     period: timedelta = field(default=timedelta(minutes=1))
 
@@ -92,6 +133,11 @@ class Dataset:
     def table(self) -> str:
         """The name of its data table; case matters to candle units (1m, 1M), but not to databases."""
         return "data_" + re.sub(r"[^a-z0-9]+", "_", self.name.replace("1M", "1mo").lower())
+
+    @property
+    def has_units(self) -> bool:
+        """Whether (series, period) pairs are what people count: years are, minutes are not."""
+        return self.axis is Axis.FISCAL_YEAR
 
     @property
     def tally_width(self) -> int:
@@ -108,18 +154,28 @@ class Dataset:
         start = self.tally_origin + bucket * self.tally_width
         return Span(start, start + self.tally_width)
 
-    def frontier(self, now: Instant) -> Instant:
-        """The time from which on records may still change, seen at `now`."""
-        return self.grid.floor(now - self.settle // timedelta(microseconds=1))
+    def variant(self, series: str) -> Variant:
+        """What holds for a series: its variant's rules, else the dataset's own."""
+        return self.variants.get(series.rpartition("/")[2]) or Variant(settle=self.settle)
 
-    def unavailable(self, now: Instant) -> Span | None:
-        """What the source has forgotten at `now`."""
+    def frontier(self, now: Instant, series: str = "") -> Instant:
+        """The time from which on records may still change, seen at `now`."""
+        settle = self.variant(series).settle if self.variants else self.settle
+        return self.grid.floor(now - settle // timedelta(microseconds=1))
+
+    def unavailable(self, now: Instant, series: str = "") -> Span | None:
+        """What the source has forgotten at `now`, or never had."""
+        if self.variants:
+            earliest = self.variant(series).earliest
+            return None if earliest is None else Span(DAWN, earliest)
         if self.retention is None:
             return None
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
 
     def is_series(self, name: str) -> bool:
-        """Whether `name` can be a series of this dataset."""
+        """Whether `name` can be a series of this dataset; its variant, if it has some, is one that there is."""
+        if self.variants and name.rpartition("/")[2] not in self.variants:
+            return False
         return re.fullmatch(self.pattern, name) is not None
 
 

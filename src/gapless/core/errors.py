@@ -85,11 +85,15 @@ class Unreachable(TryAgain):
 
 
 class Refused(SourceError):
-    """The provider told us to wait (429, 418, 020): `seconds` from now, for everybody who shares the budget."""
+    """The provider told us to wait (429, 418, 020): `seconds` from now, for everybody who shares the budget.
 
-    def __init__(self, message: str, *, source: str, seconds: float, hint: str = "") -> None:
+    `is_quota`: what is spent may as well be the day's quota, which the provider does not tell apart.
+    """
+
+    def __init__(self, message: str, *, source: str, seconds: float, is_quota: bool = False, hint: str = "") -> None:
         super().__init__(message, source=source, hint=hint)
         self.seconds = seconds
+        self.is_quota = is_quota
 
 
 class BadReply(SourceError):

@@ -136,6 +136,8 @@ class Job:
     #: Cells of the wanted span, and how many of them were covered when the job was made.
     total: int
     cached: int
+    #: Cells of the cached ones that had a record, where units are counted (see `engine/units.py`).
+    found: int
     #: Cells missing when segments were last planned: a round that proved nothing new ends the job.
     lacking: int
     rows: int

@@ -26,6 +26,8 @@ LEAD_LIVE = 1.0
 #: A `tat` further ahead than this (or than four steps) is not believed.
 HORIZON = 10 * SECOND
 FREE, PROBE_NEXT, PROBE_OUT = 0, 1, 2
+#: For so long after the reset of a daily quota a refusal is not believed to mean the new day's.
+DAWN_OF_DAY = 900 * SECOND
 #: How long the others wait for the one request that tries after a block.
 PROBE_PATIENCE = 5 * SECOND
 #: A wait longer than this gives the segment back.
@@ -162,12 +164,18 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
     return after, Grant(at, count, step, probe)
 
 
-def refuse(budget: Budget, now: Instant, seconds: float) -> Budget:
-    """After a refusal nobody sends for a while; refusals of requests that had left already do not add up."""
+def refuse(budget: Budget, now: Instant, seconds: float, *, is_quota: bool = False) -> Budget:
+    """After a refusal nobody sends for a while; refusals of requests that had left already do not add up.
+
+    `is_quota`: the source may mean the day's quota. It does when we have used most of it ourselves, or when it says so
+    again after the shorter wait.
+    """
     if budget.blocked_until > now:
         until = max(budget.blocked_until, now + round(max(1.0, seconds) * SECOND))
         return replace(budget, blocked_until=until, tat=until, refusals=budget.refusals + 1)
     until = now + round(block_seconds(seconds, budget.blocks) * SECOND)
+    if is_quota and _is_day_spent(budget, now):
+        until = ((now + budget.reset_offset) // DAY + 1) * DAY - budget.reset_offset
     return replace(
         budget,
         blocked_until=until,
@@ -176,6 +184,15 @@ def refuse(budget: Budget, now: Instant, seconds: float) -> Budget:
         probing=PROBE_NEXT,
         refusals=budget.refusals + 1,
     )
+
+
+def _is_day_spent(budget: Budget, now: Instant) -> bool:
+    day, into = divmod(now + budget.reset_offset, DAY)
+    if into < DAWN_OF_DAY:
+        # The source's clock may be late: its old day must not cost us a new one.
+        return False
+    used = budget.used if budget.day == day else 0
+    return budget.blocks > 0 or (budget.daily is not None and 2 * used >= budget.daily)
 
 
 def answered(

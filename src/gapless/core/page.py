@@ -29,6 +29,21 @@ class Ask:
     series: str
     span: Span
     limit: int
+    #: The source's own word for the series, where its dataset has a directory.
+    alias: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """An answer as it came, kept so that a better parser can read it again without a request."""
+
+    #: What was asked of the series, such as the year of a report.
+    name: str
+    #: Tells apart what the source answers to the same question after it has corrected itself.
+    version: str
+    body: bytes
+    #: Until then the source may still get what it has not got now: the answer counts, but is asked for again after it.
+    again_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +59,7 @@ class Page:
     source_time: Instant | None = None
     #: Requests the source says are left in the current second, where it tells.
     remaining: int | None = None
+    raw: Raw | None = None
 
     def before(self, frontier: Instant) -> Page:
         """The same page cut at the frontier: what may still change is neither stored nor covered."""

@@ -76,6 +76,8 @@ class Plan:
     seconds: float
     #: Days a daily quota will take; 1 without one.
     days: int = 1
+    #: The daily quota, if there is one.
+    daily: int | None = None
 
     @property
     def requests(self) -> int:

@@ -142,12 +142,12 @@ class Gates:
                 found = self._gates[key, live] = Gate(self._store, self._clock, key, live=live)
             return found
 
-    def refused(self, key: str, seconds: float) -> Instant:
+    def refused(self, key: str, seconds: float, *, is_quota: bool = False) -> Instant:
         """Silence everybody who shares the budget; returns until when."""
 
         def block(tx: Tx) -> Instant:
             def by(budget: pacing.Budget) -> tuple[pacing.Budget, Instant]:
-                after = pacing.refuse(budget, self._clock.now(), seconds)
+                after = pacing.refuse(budget, self._clock.now(), seconds, is_quota=is_quota)
                 return after, after.blocked_until
 
             return budgets.change(tx, key, by)

@@ -15,11 +15,17 @@ class Catalogue:
     """The sources of this process. `scopes` names whose limit a source's is: a credential or an egress address."""
 
     def __init__(
-        self, sources: Mapping[str, Source], *, scopes: Mapping[str, str], rates: Mapping[str, float | None]
+        self,
+        sources: Mapping[str, Source],
+        *,
+        scopes: Mapping[str, str],
+        rates: Mapping[str, float | None],
+        dailies: Mapping[str, int | None] | None = None,
     ) -> None:
         self.sources = sources
         self._scopes = scopes
         self._rates = rates
+        self._dailies = dailies or {}
         self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
 
     def dataset(self, name: str) -> Dataset:
@@ -31,8 +37,18 @@ class Catalogue:
             raise UsageError(f"dataset: there is no {name}", field="dataset", hint=hint)
         return found
 
-    def series(self, dataset: Dataset, names: list[str]) -> tuple[str, ...]:
-        """Series ids, each checked for its form and kept once; raises `UsageError`."""
+    def series(self, dataset: Dataset, names: list[str], report: str = "") -> tuple[str, ...]:
+        """Series ids, each checked for its form and kept once; raises `UsageError`.
+
+        A bare name gets the variant `report`, or the dataset's first one.
+        """
+        if report and report not in dataset.variants:
+            known = ", ".join(f"{code} ({one.doc})" for code, one in dataset.variants.items())
+            hint = f"give one of: {known}" if known else f"{dataset.name} has no reports; leave it out"
+            raise UsageError(f"report: {report!r} is unknown", field="report", hint=hint)
+        if dataset.variants:
+            usual = report or next(iter(dataset.variants))
+            names = [name if "/" in name else f"{name}/{usual}" for name in names]
         if not names:
             raise UsageError("series: none is given", field="series", hint=f"for example {dataset.example}")
         for name in names:
@@ -56,7 +72,7 @@ class Catalogue:
         return Limit(
             key=f"{said.key}@{scope}" if scope else said.key,
             rate=self._rates.get(source.name, said.rate),
-            daily=said.daily,
+            daily=self._dailies.get(source.name, said.daily),
             reset_offset=said.reset_offset,
         )
 

@@ -61,9 +61,9 @@ class Follower:
             self._sweep(tx)
             starts = jobs.starts_of(tx, self.job.id)
             total = 0
-            for place, (series_id, _) in enumerate(jobs.series_of(tx, self.job.id)):
+            for place, (series_id, name) in enumerate(jobs.series_of(tx, self.job.id)):
                 wait = 0 if first else round(self._delay(dataset, place, len(starts)) * SECOND)
-                total += self._plan(tx, dataset, series_id, starts[series_id], now - wait, now)
+                total += self._plan(tx, dataset, (series_id, name), starts[series_id], now - wait, now)
             return total
 
         added = self.store.write(write)
@@ -78,12 +78,13 @@ class Follower:
         if job is not None and requests:
             jobs.set_totals(tx, job.id, job.rows + stored, job.requests + requests)
 
-    def _plan(self, tx: Tx, dataset: Dataset, series_id: int, start: Instant, at: Instant, now: Instant) -> int:
-        end = dataset.frontier(at - MARGIN)
+    def _plan(self, tx: Tx, dataset: Dataset, its: tuple[int, str], start: Instant, at: Instant, now: Instant) -> int:
+        series_id, name = its
+        end = dataset.frontier(at - MARGIN, name)
         if end <= start or segments.is_taken(tx, self.job.id, series_id):
             return 0
         wanted = Span(start, end)
-        facts = self.verbs.planner.facts(tx, dataset, series_id, wanted, self.mode, now, None)
+        facts = self.verbs.planner.facts(tx, dataset, name, wanted, self.mode, now, None)
         spans = missing(wanted, facts, self.mode)
         if not spans:
             return 0

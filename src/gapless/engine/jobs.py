@@ -22,7 +22,7 @@ from gapless.core.span import DOOM, Instant, Span, subtract, union
 from gapless.core.words import counted_word
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
-from gapless.store import budgets, coverage, events, jobs, quarantine, segments, series
+from gapless.store import budgets, coverage, events, jobs, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -96,6 +96,7 @@ class Jobs:
                 name=name,
                 total=0 if standing else sum(one.total for one in planned),
                 cached=0 if standing else sum(one.total - one.lacking for one in planned),
+                found=_found(tx, dataset, wish, ids, planned),
                 rate=rate,
                 hold=hold,
                 starts=[self._follow_from(tx, dataset, one, now) for one in ids] if standing else None,
@@ -114,9 +115,7 @@ class Jobs:
 
     def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
-        limit = self._catalogue.limit(dataset)
-        budgets.ensure(tx, limit, limit.rate)
-        budgets.set_rate(tx, limit.key, limit.rate)
+        budgets.set_limit(tx, self._catalogue.limit(dataset))
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
@@ -388,6 +387,14 @@ class Jobs:
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""
         return self._left(tx, job, self._clock.now())
+
+
+def _found(tx: Tx, dataset: Dataset, wish: Wish, ids: list[int], planned: list[SeriesPlan]) -> int:
+    """Cells that are not asked for and have a record, where units are counted."""
+    if not dataset.has_units or wish.mode is Mode.ALL:
+        return 0
+    again = [(one, part) for one, its in zip(ids, planned, strict=True) for part in its.missing] if wish.recheck else []
+    return rows.cells(tx, dataset, ids, wish.span) - sum(rows.cells(tx, dataset, [one], part) for one, part in again)
 
 
 def _note(planned: list[SeriesPlan], dataset: Dataset) -> str:

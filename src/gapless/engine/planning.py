@@ -8,6 +8,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.grid import cells
 from gapless.core.job import Direction, Job, Kind, Mode, Wish
 from gapless.core.pacing import interval
+from gapless.core.page import Shape
 from gapless.core.plan import TRUSTED_PAGES, Facts, Plan, SeriesPlan, duration, plan_series, quota_days
 from gapless.core.span import SECOND, Instant, Span, intersect, union
 from gapless.engine.catalogue import Catalogue
@@ -28,14 +29,15 @@ class Planner:
         self,
         tx: Tx,
         dataset: Dataset,
-        series_id: int | None,
+        name: str,
         span: Span,
         mode: Mode,
         now: Instant,
         job: Job | None,
     ) -> Facts:
         """What is known of a series inside `span`, as far as it concerns a wish of this mode (or this job)."""
-        gone = dataset.unavailable(now)
+        gone = dataset.unavailable(now, name)
+        series_id = series.find(tx, dataset.name, name)
         if series_id is None:
             return Facts(unavailable=gone)
         since, said_at = series.since(tx, series_id)
@@ -49,12 +51,11 @@ class Planner:
             quarantine=union(mine),
             since=since,
             unavailable=gone,
-            density=self.density(tx, dataset, series_id),
+            density=self.density(tx, dataset, series_id, self.catalogue.source(dataset).shape(dataset, name)),
         )
 
-    def density(self, tx: Tx, dataset: Dataset, series_id: int) -> float | None:
+    def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape) -> float | None:
         """Rows per covered cell among the newest rows; None before three pages are stored."""
-        shape = self.catalogue.source(dataset).shape(dataset)
         newest = rows.newest(tx, dataset, series_id, SAMPLE)
         if newest is None or newest[0] < TRUSTED_PAGES * shape.rows:
             return None
@@ -77,14 +78,15 @@ class Planner:
             series=planned,
             seconds=duration(requests, step, latency, lanes),
             days=quota_days(requests, limit.daily),
+            daily=limit.daily,
         )
 
     def series(self, tx: Tx, dataset: Dataset, name: str, wish: Wish, now: Instant, job: Job | None) -> SeriesPlan:
         """Plan one series of a wish."""
-        facts = self.facts(tx, dataset, series.find(tx, dataset.name, name), wish.span, wish.mode, now, job)
+        facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job)
         return plan_series(
             dataset.grid,
-            self.catalogue.source(dataset).shape(dataset),
+            self.catalogue.source(dataset).shape(dataset, name),
             name,
             wish.span,
             facts,

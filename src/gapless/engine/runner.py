@@ -27,6 +27,7 @@ from gapless.engine.budgets import Departed, Gates
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.claims import Ready
 from gapless.engine.jobs import Jobs, job_budget
+from gapless.engine.names import Names
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
@@ -93,6 +94,7 @@ class Runner:
         self._clock = clock
         self._backoff = backoff
         self._chance = random.Random(seed)
+        self._names = Names(store, catalogue)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
         #: Budgets whose last request failed: more lanes would only fail more often.
@@ -146,7 +148,13 @@ class Runner:
     def collect(self, lease: Lease) -> Collect:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
-        return Collect(store=self._store, source=self._catalogue.source(dataset), dataset=dataset)
+        return Collect(
+            store=self._store,
+            source=self._catalogue.source(dataset),
+            dataset=dataset,
+            series=lease.segment.name,
+            alias=self._names.of,
+        )
 
     def limit(self, lease: Lease) -> Limit:
         """The budget of a segment's requests."""
@@ -207,7 +215,7 @@ class Runner:
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
-        until = self.gates.refused(run.gate, error.seconds)
+        until = self.gates.refused(run.gate, error.seconds, is_quota=error.is_quota)
         run.uncounted += 1
         self._note(run, "budget.blocked", str(error), "warning")
         self._release(run, until, str(error))

@@ -77,11 +77,11 @@ class Verified:
 def gaps(tx: Tx, dataset: Dataset, name: str, wanted: Span, now: Instant) -> list[Stretch]:
     """All of `wanted` that has no row, in order: missing, quarantined, unavailable and empty stretches."""
     grid = dataset.grid
-    aligned = align(grid, wanted, dataset.frontier(now))
+    aligned = align(grid, wanted, dataset.frontier(now, name))
     if aligned is None:
         return []
     series_id = series.find(tx, dataset.name, name)
-    gone = dataset.unavailable(now)
+    gone = dataset.unavailable(now, name)
     unavailable = intersect([aligned], [gone]) if gone else []
     if series_id is None:
         lacking = subtract([aligned], unavailable)

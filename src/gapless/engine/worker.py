@@ -293,7 +293,7 @@ class Worker:
         if step and lanes >= latency.seconds / step + 1:
             return None
         spans = collect.remaining(tx, victim, self._clock.now())
-        density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series)
+        density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series, collect.shape)
         at = steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
         if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
             return None

@@ -7,14 +7,19 @@ from datetime import timedelta
 
 from gapless.sources.base import Source
 from gapless.sources.http import Http
+from gapless.sources.opendart import Dart
 from gapless.sources.upbit import Upbit
 
 #: Every source by name; each is made with the transport to its provider.
-SOURCES: dict[str, Callable[[Http], Source]] = {Upbit.name: Upbit}
+SOURCES: dict[str, Callable[[Http], Source]] = {Upbit.name: Upbit, Dart.name: Dart}
 #: Where each provider is, unless the settings say otherwise.
-DEFAULT_URLS = {Upbit.name: Upbit.default_url}
+DEFAULT_URLS = {Upbit.name: Upbit.default_url, Dart.name: Dart.default_url}
+#: The form of the key of those that want one.
+KEYS = {Dart.name: r"[0-9A-Za-z]{40}"}
+#: Those with a daily quota.
+QUOTAS = (Dart.name,)
 
 
-def connect(name: str, base_url: str, timeout: timedelta) -> Source:
+def connect(name: str, base_url: str, timeout: timedelta, key: str = "") -> Source:
     """The source `name`, talking to `base_url` (scheme, host and port)."""
-    return SOURCES[name](Http(name, base_url, timeout))
+    return SOURCES[name](Http(name, base_url, timeout, key))

@@ -22,8 +22,12 @@ class Source(Protocol):
         """Where it sends requests: scheme, host and port."""
         ...
 
-    def shape(self, dataset: Dataset) -> Shape:
-        """How it pages through a dataset."""
+    def check(self) -> None:
+        """Raise `UsageError` when a setting is missing without which nothing can be asked."""
+        ...
+
+    def shape(self, dataset: Dataset, series: str) -> Shape:
+        """How it pages through a series."""
         ...
 
     def limit(self, dataset: Dataset) -> Limit:

@@ -36,9 +36,11 @@ class Reply:
 class Http:
     """Requests to one provider at one address."""
 
-    def __init__(self, source: str, base_url: str, timeout: timedelta = timedelta(seconds=15)) -> None:
+    def __init__(self, source: str, base_url: str, timeout: timedelta = timedelta(seconds=15), key: str = "") -> None:
         self.source = source
         self.base_url = base_url.rstrip("/")
+        #: What the provider knows us by; never in a message.
+        self.key = key
         self._timeout = timeout
         self._client: SyncClient = (
             SyncClientBuilder()

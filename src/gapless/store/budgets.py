@@ -28,6 +28,11 @@ _INSERT = Statement(
     postgresql=pg_insert(budget).values(**_VALUES).on_conflict_do_nothing(),
 )
 _SET_RATE = Statement(update(budget).where(budget.c.key == _b("its_key")).values(rate=_b("its_rate")))
+_SET_LIMIT = Statement(
+    update(budget)
+    .where(budget.c.key == _b("its_key"))
+    .values(rate=_b("its_rate"), daily=_b("its_daily"), reset_offset=_b("its_offset"))
+)
 _SAVE = Statement(
     update(budget).where(budget.c.key == _b("its_key")).values(**{name: _b(name) for name in _NAMES if name != "key"})
 )
@@ -44,6 +49,12 @@ def set_rate(tx: Tx, key: str, rate: float | None) -> None:
     """Change what a budget allows, for everybody at once."""
     if tx.run(_SET_RATE, its_key=key, its_rate=rate) == 0:
         ensure(tx, Limit(key=key, rate=rate), rate)
+
+
+def set_limit(tx: Tx, limit: Limit) -> None:
+    """Let a budget be what its source and the settings say: what was tried once must not stay."""
+    ensure(tx, limit, limit.rate)
+    tx.run(_SET_LIMIT, its_key=limit.key, its_rate=limit.rate, its_daily=limit.daily, its_offset=limit.reset_offset)
 
 
 def load(tx: Tx, key: str) -> Budget | None:

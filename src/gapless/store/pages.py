@@ -19,7 +19,7 @@ from gapless.core.job import Direction
 from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
 from gapless.core.span import Instant, Span, span
-from gapless.store import coverage, quarantine, rows, segments, series
+from gapless.store import coverage, payloads, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.segments import Held
@@ -62,6 +62,8 @@ def commit(
     answered = _answered(page, held.span)
     since, since_at = _start(held, page, now)
     after = _after(held, answered, direction, since, since_at)
+    if page.raw is not None and page.proven is not None:
+        payloads.keep(tx, held.series, page.raw, page.proven, dataset.parser, now)
     with tx.together():
         if (since, since_at) != (held.since, held.since_at):
             series.set_since(tx, held.series, since, now)
@@ -121,6 +123,15 @@ def withdraw(tx: Tx, dataset: Dataset, series_id: int, lost: Span) -> None:
     coverage.withdraw(tx, series_id, lost)
 
 
+def take_back(tx: Tx, dataset: Dataset, now: Instant) -> int:
+    """Let answers that said "nothing yet" count no more, now that they are due; how many there were."""
+    due = payloads.due(tx, dataset.name, now)
+    for series_id, lost in due:
+        withdraw(tx, dataset, series_id, lost)
+        payloads.settle(tx, series_id, now)
+    return len(due)
+
+
 def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, dict[int, int], list[Span]]:
     """Write the rows; returns how many changed, what to add to the tallies, and the coverage around the page.
 
@@ -130,7 +141,7 @@ def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, d
         return 0, {}, []
     touching = coverage.neighbours(tx, series_id, page.proven)
     overlap = [part for one in touching if (part := one.clip(page.proven))]
-    if not overlap:
+    if not overlap and dataset.revisions is None:
         return rows.upsert(tx, dataset, series_id, page.rows), _buckets(dataset, page.rows), touching
     before: dict[int, int] = {}
     for part in overlap:

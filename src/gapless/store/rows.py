@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from gapless.core.dataset import Conflict, Dataset, Type
+from gapless.core.dataset import Conflict, Dataset, Revisions, Type
 from gapless.core.page import Row
 from gapless.core.span import Instant, Span, span
 from gapless.store.database import Tx
@@ -190,6 +190,17 @@ def count(tx: Tx, dataset: Dataset, series: int, within: Span) -> int:
     return int(tx.cursor.fetchone()[0])
 
 
+def cells(tx: Tx, dataset: Dataset, series: Sequence[int], within: Span) -> int:
+    """Distinct (series, time) of rows in `within`."""
+    listed = ", ".join(str(int(one)) for one in series) or "NULL"
+    tx.cursor.execute(
+        f"SELECT count(*) FROM (SELECT DISTINCT series, time FROM {dataset.table} WHERE series IN ({listed})"
+        f" AND time >= {_bound(tx)} AND time < {_bound(tx)}) AS told",
+        (within.start, within.end),
+    )
+    return int(tx.cursor.fetchone()[0])
+
+
 def tally(tx: Tx, dataset: Dataset, series: int, within: Span) -> dict[int, int]:
     """Rows of `within` per bucket of the dataset's tally width."""
     mark = "?" if tx.name == "sqlite" else "%s"
@@ -246,13 +257,63 @@ def _select(tx: Tx, dataset: Dataset, series: int, within: Span, columns: Sequen
     )
 
 
-def frame(tx: Tx, dataset: Dataset, series: int, within: Span) -> pl.DataFrame:
+def _select_best(
+    tx: Tx, dataset: Dataset, revisions: Revisions, series: int, within: Span, columns: Sequence[str], day: str | None
+) -> None:
+    """Of each record the version that counts: the best rank, then the latest.
+
+    With `day` only versions that were known on it count; of a record that has later ones only, all but its key is null:
+    what was known then is not known now.
+    """
+    types = dict(zip(names(dataset), _types(dataset), strict=True))
+    key = ["time", *(name for name in dataset.key if name != revisions.version)]
+    mark = "?" if tx.name == "sqlite" else "%s"
+    known = "1 = 1" if day is None else f'"{revisions.known}" <= {mark if tx.name == "sqlite" else "%s::date"}'
+    taken = [
+        f'{one} AS "{name}"' if name in key else f'CASE WHEN is_known THEN {one} END AS "{name}"'
+        for name in columns
+        for one in [_selected(tx, name, types[name])]
+    ]
+    inner = (
+        f"SELECT *, {known} AS is_known FROM {dataset.table}"
+        f" WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+    )
+    order = f'is_known DESC, "{revisions.rank}", "{revisions.version}" DESC'
+    ranked = (
+        f"SELECT *, row_number() OVER (PARTITION BY {', '.join(_quoted(key))} ORDER BY {order}) AS place"
+        f" FROM ({inner}) AS told"
+    )
+    tx.cursor.execute(
+        f"SELECT {', '.join(taken)} FROM ({ranked}) AS ranked WHERE place = 1"
+        f" ORDER BY {', '.join(f'ranked.{name}' for name in _quoted(key))}",
+        (*([] if day is None else [day]), series, within.start, within.end),
+    )
+
+
+def newest_values(tx: Tx, dataset: Dataset, series: int, key: str, value: str) -> dict[str, str]:
+    """The value of each key in the newest row of each record; a later row takes a key over, an empty one has none."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    record = ", ".join(_quoted(dataset.key))
+    tx.cursor.execute(
+        f'SELECT "{key}", "{value}" FROM (SELECT *, row_number() OVER (PARTITION BY {record} ORDER BY time DESC)'
+        f" AS place FROM {dataset.table} WHERE series = {mark}) AS ranked"
+        f""" WHERE place = 1 AND "{key}" <> '' ORDER BY time, {record}""",
+        (series,),
+    )
+    return {str(one): str(other) for one, other in tx.cursor.fetchall()}
+
+
+def frame(tx: Tx, dataset: Dataset, series: int, within: Span, *, day: str | None = None) -> pl.DataFrame:
     """Rows of `within` in time order as a polars frame: `time` (UTC, µs), then the dataset's columns.
 
-    The driver builds tuples and polars takes them column by column: no Python loop over rows.
+    Of versions the one that counts (on `day`, an ISO date, if it is given). The driver builds tuples and polars takes
+    them column by column: no Python loop over rows.
     """
     columns = names(dataset)
-    _select(tx, dataset, series, within, columns)
+    if dataset.revisions is None:
+        _select(tx, dataset, series, within, columns)
+    else:
+        _select_best(tx, dataset, dataset.revisions, series, within, columns, day)
     parts = [empty(dataset)]
     while rows := tx.cursor.fetchmany(50_000):
         made = zip(columns, _types(dataset), zip(*rows, strict=True), strict=True)

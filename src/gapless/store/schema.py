@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -83,6 +84,7 @@ job = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("found", BigInteger, nullable=False, server_default="0"),
     _in("state", JobState),
     _whole("job"),
     Index(
@@ -239,6 +241,38 @@ queue = Table(
     Column("name", Text, primary_key=True),
     # Segments of it that may run at once in all processes; null for no limit.
     Column("limit", Integer),
+    sqlite_with_rowid=False,
+)
+
+# Answers as they came, so that a better parser can read them again without a request.
+payload = Table(
+    "payload",
+    metadata,
+    Column("series", BigInteger, primary_key=True),
+    # What was asked of the series, such as the year of a report.
+    Column("name", Text, primary_key=True),
+    # Tells apart what the source answered to the same question after it had corrected itself.
+    Column("version", Text, primary_key=True),
+    # What it has proven.
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    # The version of the parser that read it.
+    Column("parser", Integer, nullable=False),
+    # zstd, and how long it is unpacked.
+    Column("body", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # When it was last fetched, and when it was last different from what was stored.
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    # An answer that says "nothing yet" is taken back then.
+    Column("again_at", BigInteger),
+    _whole("payload"),
+    Index(
+        "payload_again",
+        "again_at",
+        sqlite_where=text("again_at IS NOT NULL"),
+        postgresql_where=text("again_at IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -20,8 +20,8 @@ from gapless.store.sqlite import SQLite, dbapi
 T = TypeVar("T")
 
 #: The revision of `migrations/` that this program needs.
-HEAD = "0002"
-_KNOWN = ["0001", "0002"]
+HEAD = "0003"
+_KNOWN = ["0001", "0002", "0003"]
 
 
 class Store:

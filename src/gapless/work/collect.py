@@ -6,7 +6,7 @@ the transaction that claims the segment or commits its page, so the cursor jumps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -25,6 +25,11 @@ from gapless.store.segments import Held
 from gapless.store.store import Store
 
 _time_of = itemgetter(0)
+
+
+def same(dataset: Dataset, series: str) -> str:  # noqa: ARG001  the form of a directory
+    """The source calls a series what we call it."""
+    return series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +58,14 @@ class Collect:
     store: Store
     source: Source
     dataset: Dataset
+    series: str
+    #: The source's own word for a series; raises `UnknownSeries`.
+    alias: Callable[[Dataset, str], str] = same
 
     @property
     def shape(self) -> Shape:
         """How the source pages."""
-        return self.source.shape(self.dataset)
+        return self.source.shape(self.dataset, self.series)
 
     def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
         """What a segment still misses; raises `LeaseLost`.
@@ -102,7 +110,7 @@ class Collect:
                 proof=known if mode is Mode.ALL else self._proof(tx, segment, bounds),
                 quarantine=given_up,
                 since=since,
-                unavailable=self.dataset.unavailable(now),
+                unavailable=self.dataset.unavailable(now, self.series),
             )
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
@@ -128,13 +136,14 @@ class Collect:
 
     def fetch(self, asked: Asked) -> Page:
         """Send the request; what the reply proves is cut at the frontier as it was when it left."""
-        page = self.source.fetch(self.dataset, asked.ask, asked.now)
+        ask = replace(asked.ask, alias=self.alias(self.dataset, self.series))
+        page = self.source.fetch(self.dataset, ask, asked.now)
         return self.cut(page, asked)
 
     def cut(self, page: Page, asked: Asked) -> Page:
         """A page without what may still change: the frontier is the earlier of our clock's and the source's."""
         now = asked.now if page.source_time is None else min(asked.now, page.source_time)
-        return page.before(self.dataset.frontier(now))
+        return page.before(self.dataset.frontier(now, self.series))
 
     def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
         """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
@@ -157,7 +166,7 @@ class Collect:
 
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
-        if asked.is_backward:
+        if asked.is_backward or not self.shape.jumps_back:
             return relax(window, self.shape)
         times = list(map(_time_of, page.rows))
         return widen(window, self.dataset.grid, self.shape, asked.ask.span, asked.ask.limit, times)

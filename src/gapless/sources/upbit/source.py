@@ -56,7 +56,10 @@ class Upbit:
         """Scheme, host and port."""
         return self._http.base_url
 
-    def shape(self, dataset: Dataset) -> Shape:  # noqa: ARG002  all units page alike
+    def check(self) -> None:
+        """Quotations need no key."""
+
+    def shape(self, dataset: Dataset, series: str) -> Shape:  # noqa: ARG002  all units page alike
         """Pages of 200, cut by a count of existing rows."""
         return Shape(rows=PAGE_ROWS)
 

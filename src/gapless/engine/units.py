@@ -1,0 +1,73 @@
+"""What people count in a prefetch: (series, period) pairs, also when one call answers three of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gapless.core.job import JobState
+from gapless.core.segment import SegmentState
+from gapless.core.span import Instant
+from gapless.engine.catalogue import Catalogue
+from gapless.engine.jobs import Jobs
+from gapless.store import jobs, rows, segments
+from gapless.store.store import Store
+
+_BROKEN = {SegmentState.FAILED.value, SegmentState.HELD.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """The units of a job: processed = ok + cached + skip + fail."""
+
+    total: int
+    #: With a record that this job has fetched.
+    ok: int
+    #: Answered for before the job was made.
+    cached: int
+    #: The source has none.
+    skip: int
+    #: Given up, or of a series that is held.
+    fail: int
+    #: The series that is being fetched, and the start of its next period.
+    series: str
+    period: Instant | None
+    error: str
+
+    @property
+    def processed(self) -> int:
+        """How many need no further work of this job."""
+        return self.ok + self.cached + self.skip + self.fail
+
+
+def units(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int) -> Units | None:
+    """Count them; None for datasets whose periods nobody counts."""
+    job = verbs.get(job_id)
+    dataset = catalogue.dataset(job.dataset)
+    if not dataset.has_units:
+        return None
+    with store.read() as tx:
+        listed = jobs.series_of(tx, job_id)
+        plans = verbs.left(tx, job)
+        details = segments.of_job(tx, job_id)
+        present = rows.cells(tx, dataset, [one for one, _ in listed], job.span)
+    broken = {one.segment.name for one in details if one.segment.state in _BROKEN}
+    if job.state == JobState.DONE:
+        plans = []
+    lacking = sum(one.lacking for one in plans)
+    lost = sum(one.lacking for one in plans if one.series in broken)
+    given_up = sum(dataset.grid.count(part.start, part.end) for one in plans for part in one.quarantined)
+    answered = job.total - lacking - given_up
+    ok = max(0, min(present - job.found, answered - job.cached))
+    running = [one for one in details if one.segment.state == SegmentState.RUNNING.value]
+    errors = [one.error for one in details if one.error]
+    at = running[0].segment if running else None
+    return Units(
+        total=job.total,
+        ok=ok,
+        cached=job.cached,
+        skip=max(0, answered - job.cached - ok),
+        fail=lost + given_up,
+        series=at.name if at else "",
+        period=None if at is None else dataset.grid.add(at.cursor, -1 if at.is_backward else 0),
+        error=errors[-1] if errors else job.error,
+    )

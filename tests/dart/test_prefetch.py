@@ -1,0 +1,55 @@
+"""A prefetch in somebody else's program: step by step, cancelled, resumed, counted by units."""
+
+from __future__ import annotations
+
+from gapless import prefetch
+from gapless.app import Gapless
+from gapless.sandbox.opendart.listings import PLANTED
+from gapless.sandbox.process import SandboxProcess
+from gapless.testing.dart import MovedClock, calls, open_dart
+
+#: The last one never files a dividend table.
+STOCKS = f"005930, 308880\n300010 {PLANTED['spac'].stock}"
+
+
+def adds_up(shown: dict[str, object]) -> bool:
+    parts = [shown[name] for name in ("ok", "cached", "skip", "fail")]
+    return shown["processed"] == sum(int(str(one)) for one in parts)
+
+
+def test_steps_cancel_and_resume(database_url: str, dart: SandboxProcess, wall: MovedClock) -> None:
+    """Cancel is seen between two requests; after a restart exactly the rest is fetched."""
+    with open_dart(database_url, dart.url, wall) as history:
+        job = prefetch.create_job(STOCKS, 2015, 2023, name="mine", history=history)
+        shown = prefetch.run_job_step(job, 2, history=history)
+        assert (shown["processed"], shown["total"], calls(dart)) == (6, 36, 2)
+        assert adds_up(shown)
+        assert prefetch.request_cancel(job, history=history)["state"] == "cancelled"
+        assert prefetch.run_job_step(job, 5, history=history)["processed"] == 6
+        assert calls(dart) == 2
+    with open_dart(database_url, dart.url, wall) as history:
+        prefetch.resume_job(job, history=history)
+        while not (shown := prefetch.run_job_step(job, 3, history=history))["isFinal"]:
+            assert adds_up(shown)
+
+        assert shown["state"] == "done"
+        assert (shown["processed"], shown["ok"], shown["skip"], shown["fail"]) == (36, 27, 9, 0)
+        sent = calls(dart)
+        again = prefetch.start_over(job, history=history)
+        assert prefetch.load_job(again, history=history)["cached"] == 36
+        assert [one["id"] for one in prefetch.recent_jobs(2, history=history)] == [again, job]
+        fresh = prefetch.create_job("005930", 2021, 2023, force_refresh=True, history=history)
+        shown = prefetch.run_job_step(fresh, 5, history=history)
+        assert (shown["state"], shown["ok"], shown["cached"]) == ("done", 3, 0)
+        assert calls(dart) == sent + 1
+
+
+def test_cached_years_are_passed_over(history: Gapless, dart: SandboxProcess) -> None:
+    prefetch.run_job_step(prefetch.create_job(STOCKS, 2018, 2020, history=history), 50, history=history)
+    before = calls(dart)
+    job = prefetch.create_job(STOCKS, 2018, 2023, history=history)
+    while not (shown := prefetch.run_job_step(job, 50, history=history))["isFinal"]:
+        pass
+
+    assert (shown["total"], shown["cached"], shown["processed"]) == (24, 12, 24)
+    assert calls(dart) == before + 6
