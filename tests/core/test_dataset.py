@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from gapless.core.dataset import Variant
 from gapless.core.grid import Steps
 from gapless.core.span import DAWN, DAY, MINUTE, SECOND, Span
 from gapless.sources.upbit import Upbit
@@ -46,3 +47,15 @@ def test_a_series_must_look_like_one():
     candles = Upbit.datasets["upbit.candles.1m"]
     assert candles.is_series("KRW-BTC")
     assert not any(candles.is_series(name) for name in ("krw-btc", "KRWBTC", "KRW-BTC ", "KRW-", "KRW-BTC\n", ""))
+
+
+def test_variants_have_a_frontier_and_an_oldest_period_of_their_own():
+    """A quarterly report is final before its year is over; an annual one long after."""
+    spring, year = Variant(settle=timedelta(minutes=-1)), Variant(settle=timedelta(minutes=3), earliest=minute(-50))
+    both = replace(CANDLES, variants={"Y": year, "Q": spring})
+
+    assert both.frontier(minute(10), "KRW-BTC/Q") == minute(11)
+    assert both.frontier(minute(10), "KRW-BTC/Y") == minute(7)
+    assert both.unavailable(minute(10), "KRW-BTC/Q") is None
+    assert both.unavailable(minute(10), "KRW-BTC/Y") == Span(DAWN, minute(-50))
+    assert not both.is_series("KRW-BTC")

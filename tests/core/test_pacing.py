@@ -332,3 +332,27 @@ def test_a_reply_that_is_read_late_is_not_foreign_use():
     assert answered(budget, late, remaining=0, probe=False, departed=departed) == budget
     assert answered(budget, late, remaining=0, probe=False) != budget
     assert answered(budget, late, remaining=0, probe=False, departed=departed - 3 * SECOND) == budget
+
+
+def test_what_may_be_the_days_quota_is_believed_when_it_is_said_again():
+    """A source that does not tell a minute from a day: the short wait first, then midnight of its zone."""
+    zone = 9 * 3600 * SECOND
+    noon = 20_000 * DAY + DAY // 2 - zone
+    midnight = 20_001 * DAY - zone
+    fresh = Budget(key="dart/api", rate=10, daily=20_000, reset_offset=zone)
+
+    first = refuse(fresh, noon, 65, is_quota=True)
+    assert first.blocked_until == noon + 65 * SECOND
+    again = refuse(first, noon + 70 * SECOND, 65, is_quota=True)
+    assert again.blocked_until == midnight
+    much = replace(fresh, used=15_000, day=20_000)
+    assert refuse(much, noon, 65, is_quota=True).blocked_until == midnight
+
+
+def test_an_old_days_refusal_does_not_cost_the_new_day():
+    """The source's clock may be a little late at midnight."""
+    zone = 9 * 3600 * SECOND
+    dawn = 20_000 * DAY - zone + 5 * SECOND
+    waited = Budget(key="dart/api", rate=10, daily=20_000, reset_offset=zone, blocks=2)
+
+    assert refuse(waited, dawn, 65, is_quota=True).blocked_until < dawn + 600 * SECOND

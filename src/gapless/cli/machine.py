@@ -281,7 +281,7 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
                     f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"),
                 )
             for name, source in app.catalogue.sources.items():
-                _check_source(name, source.base_url, check)
+                _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
     except GaplessError as error:
         check("database", False, str(error))
     if json:
@@ -292,14 +292,21 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
         raise typer.Exit(int(Exit.FAILED))
 
 
-def _check_source(name: str, base_url: str, check: Check) -> None:
+def _check_source(name: str, base_url: str, key: str, check: Check) -> None:
     """Whether a source answers as itself, and how far its clock is from ours."""
-    http = Http(name, base_url, timedelta(seconds=5))
+    http = Http(name, base_url, timedelta(seconds=5), key)
     source = SOURCES[name](http)
+    try:
+        source.check()
+    except UsageError as error:
+        # Who does not use a source needs no key for it.
+        check(name, True, f"not used: {error}")
+        source.close()
+        return
     try:
         found = source.catalogue()
         check(name, True, f"{base_url} answers with {len(found)} series")
-        told = http.get("/v1/market/all", []).source_time
+        told = http.clock
         if told is not None:
             skew = told / SECOND - time.time()
             # `Date` has whole seconds, floored.

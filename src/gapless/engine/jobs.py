@@ -245,7 +245,8 @@ class Jobs:
             for lost in one.missing:
                 its_id = series.ensure(tx, job.dataset, one.series)
                 quarantine.add(tx, its_id, lost, job=job_id, reason="no progress", at=now)
-        given_up = sum(len(one.quarantined) for one in self._left(tx, job, now))
+        settled = self._left(tx, job, now) if lacking else planned
+        given_up = sum(len(one.quarantined) for one in settled)
         if given_up:
             self._finish(tx, job, "incomplete", now, f"{counted_word(given_up, 'span')} quarantined")
         else:

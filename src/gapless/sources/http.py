@@ -41,6 +41,8 @@ class Http:
         self.base_url = base_url.rstrip("/")
         #: What the provider knows us by; never in a message.
         self.key = key
+        #: The provider's clock when the last request left, if it told it.
+        self.clock: Instant | None = None
         self._timeout = timeout
         self._client: SyncClient = (
             SyncClientBuilder()
@@ -64,10 +66,11 @@ class Http:
             raise TryAgain(why, source=self.source) from None
         except (PyreqwestError, OSError) as error:
             raise self._no_answer(error) from None
+        told = self.clock = _departure(response.get_header("date"), time.monotonic() - began)
         return Reply(
             status=response.status,
             body=body,
-            source_time=_departure(response.get_header("date"), time.monotonic() - began),
+            source_time=told,
             remaining=response.get_header("remaining-req"),
             retry_after=response.get_header("retry-after"),
         )
