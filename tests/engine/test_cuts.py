@@ -310,7 +310,7 @@ def frozen(fleet: Fleet, lock: str, how: str) -> Iterator[None]:
             process.kill()
 
 
-@pytest.mark.parametrize(("lock", "how"), [("budget", "alone"), ("series", "alone"), ("series", "together")])
+@pytest.mark.parametrize(("lock", "how"), [("budget", "alone"), ("series", "alone")])
 def test_a_process_frozen_in_mid_transaction_does_not_stop_the_others(
     fleet: Fleet, history: Gapless, upbit: SandboxProcess, world: World, lock: str, how: str
 ) -> None:
