@@ -1386,7 +1386,7 @@ def explore(store: Store, examples: int, steps: int, **more: Any) -> None:
 
 
 #: Examples of the short and of the long version: a step costs four times as much on a server.
-SHORT = {"sqlite": 20, "postgresql": 8}
+SHORT = {"sqlite": 18, "postgresql": 7}
 LONG = {"sqlite": 800, "postgresql": 200}
 
 

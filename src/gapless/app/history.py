@@ -49,6 +49,8 @@ from gapless.store.workers import Worker as WorkerRow
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
 LATENCY = 0.1
+#: Seconds in which a living worker's beat is sure to move.
+SEEN = 1.5
 
 
 def open(url: str | None = None, *, settings: Settings | None = None, clock: Clock | None = None) -> Gapless:
@@ -585,10 +587,22 @@ class Gapless:
         return Running(self, job_id, None, adopted=True)
 
     def serving(self, job_id: int) -> list[WorkerRow]:
-        """Workers, of this process or others, that take segments of a job."""
-        job = self.jobs.get(job_id)
-        with self.store.read() as tx:
-            return reasons.serving(tx, job)
+        """Workers, of this process or others, that take segments of a job.
+
+        Where nobody may be there to bury the dead (PostgreSQL) only those whose beat is seen to move: at most a second
+        and a half.
+        """
+        job, never, first = self.jobs.get(job_id), threading.Event(), dict[str, int]()
+        until = self.clock.monotonic() + SEEN
+        while True:
+            with self.store.read() as tx:
+                found = reasons.serving(tx, job)
+            alive = [one for one in found if first.setdefault(one.id, one.beat) != one.beat]
+            if not self.is_shared or not found:
+                return found
+            if alive or self.clock.monotonic() >= until:
+                return alive
+            self.clock.wait(never, 0.1)
 
     def _start(self, made: Made, *, here: bool | None = True) -> Running:
         """Run a job in this process, or (`here` false, or None and somebody serves it) leave it to the workers."""

@@ -16,7 +16,7 @@ import typer
 from gapless.app import Gapless
 from gapless.bars import duration
 from gapless.cli.common import AsJson, Database, dump, err, history, settings, table, when
-from gapless.core.errors import Exit, GaplessError, UsageError
+from gapless.core.errors import Exit, GaplessError, StoreLost, UsageError
 from gapless.core.job import Queue
 from gapless.core.span import SECOND
 from gapless.engine.worker import Range
@@ -81,8 +81,12 @@ def slots_of(text: str) -> Range:
 
 
 def _is_left(app: Gapless, served: list[Queue]) -> bool:
-    with app.store.read() as tx:
-        return any(_wants(tx, one, served) for one in jobs.unended(tx))
+    try:
+        with app.store.read() as tx:
+            return any(_wants(tx, one, served) for one in jobs.unended(tx))
+    except StoreLost:
+        # Nobody can tell just now.
+        return True
 
 
 def _wants(tx: Tx, job_id: int, served: list[Queue]) -> bool:

@@ -79,6 +79,7 @@ class Jobs:
         now = self._clock.now()
 
         def make(tx: Tx) -> Made:
+            jobs.hold_wish(tx, wish.key)
             adopted = jobs.unfinished(tx, wish.key)
             if adopted is not None:
                 return Made(adopted, True)

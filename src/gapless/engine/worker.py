@@ -314,14 +314,15 @@ class Worker:
             try:
                 now = time.monotonic()
                 self._bell.listen()
-                if now - looked >= LOOK:
+                looks = now - looked >= LOOK
+                if looks:
                     looked = now
                     self._look()
                 if now - beaten >= BEAT:
                     beaten = now
                     round_ += 1
                     self._beat(reconcile=round_ % RECONCILE == 0)
-                if self.failure is not None:
+                if looks and self.failure is not None:
                     self.failure = None
                     log.info("engine.recovered")
             except GaplessError as error:
@@ -343,7 +344,9 @@ class Worker:
             epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
             if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
                 stop.set()
-        self._abandon(held, {lease.segment.id for _, lease, _ in running if lease is not None})
+        if self._ranges:
+            # Without slots of its own the caller's thread runs what is held (`Gapless.step`).
+            self._abandon(held, {lease.segment.id for _, lease, _ in running if lease is not None})
         self._yield(running, waiting, last)
         self._grow(running, {queue: first for queue, first in waiting.items() if queue not in last})
 

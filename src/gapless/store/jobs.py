@@ -86,6 +86,12 @@ def hold(tx: Tx, job_id: int, *, waits: bool = True) -> bool:
     return tx.one(_HOLD if waits else _TRY_HOLD, its_id=job_id) is not None
 
 
+def hold_wish(tx: Tx, wish_key: str) -> None:
+    """Let nobody else make a job of the same wish until this transaction ends."""
+    if tx.name == "postgresql":
+        tx.cursor.execute("SELECT pg_advisory_xact_lock(726710, hashtext(%s))", (wish_key,))
+
+
 def unfinished(tx: Tx, wish_key: str) -> Job | None:
     """The unfinished job of an identical wish."""
     row = tx.one(_BY_WISH, its_wish=wish_key)

@@ -18,7 +18,7 @@ from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction
 from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
-from gapless.core.span import Instant, Span, span
+from gapless.core.span import DAWN, Instant, Span, span
 from gapless.store import coverage, payloads, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.schema import tally
@@ -60,13 +60,20 @@ def commit(
         raise LeaseLost(f"segment {lease.segment.id} is in other hands", hint="its new holder goes on")
     stored, counted, touching = _store(tx, dataset, held.series, page)
     answered = _answered(page, held.span)
-    since, since_at = _start(held, page, now)
+    is_late = (
+        page.nothing_before is not None
+        and held.since is None
+        and held.since_at is not None
+        and now < held.since_at
+        and rows.newest_in(tx, dataset, held.series, Span(DAWN, page.nothing_before)) is not None
+    )
+    since, since_at = _start(held, page, now, is_late)
     after = _after(held, answered, direction, since, since_at)
     if page.raw is not None and page.proven is not None:
         payloads.keep(tx, held.series, page.raw, page.proven, dataset.parser, now)
     with tx.together():
         if (since, since_at) != (held.since, held.since_at):
-            series.set_since(tx, held.series, since, now)
+            series.set_since(tx, held.series, since, since_at)
         for bucket, more in counted.items():
             tx.run(_TALLY, series=held.series, bucket=bucket, more=more)
         if page.proven is not None and not _holds(touching, page.proven):
@@ -95,14 +102,15 @@ def _after(
     return Held(start, held.end, cursor, way, held.job, held.series, since, since_at, held.has_quarantine)
 
 
-def _start(held: Held, page: Page, now: Instant) -> tuple[Instant | None, Instant | None]:
+def _start(held: Held, page: Page, now: Instant, is_late: bool) -> tuple[Instant | None, Instant | None]:
     """What is known of the start of the history after a page: noted anew, or withdrawn when an older row has come."""
     if page.nothing_before is not None:
         # Also when it is said again: a dated fact counts from its last date on. A reply that was asked for before the
         # last word on it came says nothing new.
-        is_late = held.since_at is not None and now < held.since_at
-        if not is_late and (held.since is None or held.since <= page.nothing_before):
-            return page.nothing_before, now
+        if held.since is None:
+            return (None, held.since_at) if is_late else (page.nothing_before, now)
+        if held.since <= page.nothing_before:
+            return page.nothing_before, max(now, held.since_at or now)
     elif held.since is not None and page.rows and page.rows[0][0] < held.since:
         return None, now
     return held.since, held.since_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -61,7 +60,7 @@ class Command:
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; it alone."""
-        os.kill(self.pid, number)
+        self.process.send_signal(number)
 
     def wait(self, seconds: float = 60) -> int:
         """Its exit code, when it ends by itself."""
