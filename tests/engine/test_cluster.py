@@ -431,7 +431,8 @@ def test_ctrl_c_pauses_a_job_that_workers_run(fleet: Fleet, history: Gapless, up
     upbit.control(latency_ms=50)
     engine = history.worker([Queue.BACKFILL], Range(2, 2))
     fill = fleet.start("fill", MINUTES, "KRW-BTC", "--from", "2024-06-01", "--to", "2024-06-10")
-    eventually(lambda: upbit.stats()["requests"] > 5, "under way")
+    # Workers begin before the command has drawn its bar and listens to the key.
+    eventually(lambda: upbit.stats()["requests"] > 5 and "job" in fill.err, "under way")
     assert fill.end(signal.SIGINT) == 130
     assert "jobs resume" in fill.err
     eventually(lambda: running(history) == 0, "the slots are free")

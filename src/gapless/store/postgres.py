@@ -45,6 +45,11 @@ class Postgres(Database):
             "password": parsed.password,
             "dbname": parsed.database,
             "connect_timeout": 5,
+            # A network that drops everything is noticed in some fifteen seconds, not in the kernel's two hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
             "application_name": "gapless",
             **query,
         }
