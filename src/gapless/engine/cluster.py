@@ -62,6 +62,7 @@ class _Line:
     """The calls that wait for a slot of one queue; None wakes a slot without a ring."""
 
     most: int
+    is_lost: bool = False
     calls: queues_.SimpleQueue[_Call | None] = field(default_factory=queues_.SimpleQueue)
 
 
@@ -158,15 +159,14 @@ class ClusterBell:
 
     async def _serve_queue(self, name: str, line: _Line) -> None:
         """Listen for one queue; whatever becomes of the connection, begin again."""
-        said = False
         while not self._closing.is_set():
             try:
                 await self._listen(name, line)
-                said = False
             except Exception as error:  # noqa: BLE001  asyncpg raises errors of many kinds when a connection is cut
-                if not said:
+                # Once for each loss, not for each try.
+                if not line.is_lost:
                     log.warning("bell.lost", queue=name, error=self._explained(error))
-                    said = True
+                line.is_lost = True
                 await asyncio.sleep(AGAIN)
 
     def _explained(self, error: Exception) -> str:
@@ -178,6 +178,7 @@ class ClusterBell:
         from pgqueuer.core.qm import QueueManager
 
         connection = await asyncpg.connect(**self._database.asyncpg_arguments(), timeout=5)
+        line.is_lost = False
         try:
             manager = QueueManager(queries(connection), channel=doorbell_settings().channel)
             loop = asyncio.get_running_loop()

@@ -124,7 +124,9 @@ class Worker:
         self._ranges = dict(slots)
         self._least = sum(one.least for one in slots.values())
         self._bell = bell
+        #: Replaced as a whole under the lock, read without it.
         self._slots: list[_Slot] = []
+        self._changing = threading.Lock()
         self._closing = threading.Event()
         self._orphans: dict[int, int] = {}
         self.watch = Watch(store, clock, Identity(lock_folder(store)))
@@ -160,7 +162,8 @@ class Worker:
 
     def _add(self, queue: str) -> None:
         slot = _Slot(queue)
-        self._slots = [*self._slots, slot]
+        with self._changing:
+            self._slots = [*self._slots, slot]
         slot.thread = threading.Thread(target=self._work, args=(slot,), name=f"gapless-{queue}", daemon=True)
         slot.thread.start()
 
@@ -240,11 +243,12 @@ class Worker:
         """Whether a slot stays: one beyond the least number goes after a while without work."""
         if time.monotonic() - slot.since < LINGER:
             return True
-        mine = [one for one in self._slots if one.queue == slot.queue]
-        if len(mine) <= self._ranges[slot.queue].least or slot is not mine[-1]:
-            return True
-        self._slots = [one for one in self._slots if one is not slot]
-        return False
+        with self._changing:
+            mine = [one for one in self._slots if one.queue == slot.queue]
+            if len(mine) <= self._ranges[slot.queue].least or slot is not mine[-1]:
+                return True
+            self._slots = [one for one in self._slots if one is not slot]
+            return False
 
     def _run(self, slot: _Slot, ready: Ready | None) -> None:
         """Run a segment, and those that are claimed in the transaction that ends the one before."""

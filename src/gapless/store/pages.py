@@ -60,14 +60,7 @@ def commit(
         raise LeaseLost(f"segment {lease.segment.id} is in other hands", hint="its new holder goes on")
     stored, counted, touching = _store(tx, dataset, held.series, page)
     answered = _answered(page, held.span)
-    is_late = (
-        page.nothing_before is not None
-        and held.since is None
-        and held.since_at is not None
-        and now < held.since_at
-        and rows.newest_in(tx, dataset, held.series, Span(DAWN, page.nothing_before)) is not None
-    )
-    since, since_at = _start(held, page, now, is_late)
+    since, since_at = _start(held, page, now, _is_late(tx, dataset, held, page, now))
     after = _after(held, answered, direction, since, since_at)
     if page.raw is not None and page.proven is not None:
         payloads.keep(tx, held.series, page.raw, page.proven, dataset.parser, now)
@@ -100,6 +93,13 @@ def _after(
         start, way = cursor, direction
         cursor = moved(Span(start, held.end), held.end, answered, way)
     return Held(start, held.end, cursor, way, held.job, held.series, since, since_at, held.has_quarantine)
+
+
+def _is_late(tx: Tx, dataset: Dataset, held: Held, page: Page, now: Instant) -> bool:
+    """Whether a "nothing before" was asked for before older rows took it back, which are still there."""
+    if page.nothing_before is None or held.since is not None or held.since_at is None or now >= held.since_at:
+        return False
+    return rows.newest_in(tx, dataset, held.series, Span(DAWN, page.nothing_before)) is not None
 
 
 def _start(held: Held, page: Page, now: Instant, is_late: bool) -> tuple[Instant | None, Instant | None]:

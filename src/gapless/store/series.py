@@ -60,6 +60,6 @@ def lock(tx: Tx, series_id: int, *, waits: bool = True) -> bool:
     return tx.one(_LOCK if waits else _TRY_LOCK, series=series_id) is not None
 
 
-def set_since(tx: Tx, series_id: int, at: Instant | None, now: Instant | None) -> None:
-    """Note (or with None withdraw) that the source has nothing before `at`."""
-    tx.run(_SET, series=series_id, new_since=at, new_since_at=now)
+def set_since(tx: Tx, series_id: int, since: Instant | None, said_at: Instant | None) -> None:
+    """Note (or with None withdraw) that the source has nothing before `since`, as it said at `said_at`."""
+    tx.run(_SET, series=series_id, new_since=since, new_since_at=said_at)
