@@ -133,6 +133,22 @@ def test_everybody_goes_on_by_himself_when_the_server_is_back(
         assert one.end(signal.SIGTERM) == 0, one.err
 
 
+def test_a_command_that_has_made_its_job_waits_for_the_server_from_then_on(
+    fleet: Fleet, history: Gapless, server: Server, upbit: SandboxProcess
+) -> None:
+    """Also between the job and the first look at it, where it asks whether somebody serves the queue."""
+    (worker,) = fleet.workers(history, WORKER)
+    assert worker.end(signal.SIGKILL) == -9
+    # The row of the dead worker keeps the command looking for a second and a half.
+    fill = fleet.start("fill", MINUTES, "KRW-BTC", "--from", "2024-06-01", "--to", "2024-06-02")
+    eventually(lambda: len(listed(history)) == 1, "the job is made")
+    server.stop()
+    server.start()
+    eventually(lambda: "no worker serves" in fill.err, "it found nobody, with the server back")
+    fleet.start("worker", *WORKER)
+    assert fill.wait() == 0, fill.err
+
+
 def test_trouble_with_the_server_is_said_once(fleet: Fleet, history: Gapless, server: Server) -> None:
     """A log that says every second that the database is back, while it is not, hides when it went and when it came."""
     (worker,) = fleet.workers(history, WORKER)

@@ -34,7 +34,7 @@ from gapless.engine.follow import Follower
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.names import Names
 from gapless.engine.progress import Progress, progress
-from gapless.engine.recovery import Identity, Watch, lock_folder
+from gapless.engine.recovery import Identity, Watch, living, lock_folder
 from gapless.engine.runner import Runner
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
@@ -49,8 +49,6 @@ from gapless.store.workers import Worker as WorkerRow
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
 LATENCY = 0.1
-#: Seconds in which a living worker's beat is sure to move.
-SEEN = 1.5
 
 
 def open(url: str | None = None, *, settings: Settings | None = None, clock: Clock | None = None) -> Gapless:
@@ -589,20 +587,13 @@ class Gapless:
     def serving(self, job_id: int) -> list[WorkerRow]:
         """Workers, of this process or others, that take segments of a job.
 
-        Where nobody may be there to bury the dead (PostgreSQL) only those whose beat is seen to move: at most a second
-        and a half.
+        On PostgreSQL, where nobody may be there to bury the dead, those whose beat is seen to move.
         """
-        job, never, first = self.jobs.get(job_id), threading.Event(), dict[str, int]()
-        until = self.clock.monotonic() + SEEN
-        while True:
-            with self.store.read() as tx:
-                found = reasons.serving(tx, job)
-            alive = [one for one in found if first.setdefault(one.id, one.beat) != one.beat]
-            if not self.is_shared or not found:
-                return found
-            if alive or self.clock.monotonic() >= until:
-                return alive
-            self.clock.wait(never, 0.1)
+        job = self.jobs.get(job_id)
+        if self.is_shared:
+            return living(self.store, self.clock, lambda tx: reasons.serving(tx, job))
+        with self.store.read() as tx:
+            return reasons.serving(tx, job)
 
     def _start(self, made: Made, *, here: bool | None = True) -> Running:
         """Run a job in this process, or (`here` false, or None and somebody serves it) leave it to the workers."""

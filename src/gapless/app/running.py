@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gapless.bars import bar
+from gapless.core.clock import Clock
 from gapless.core.errors import StoreError, StoreLost
 from gapless.core.job import FINAL, Job, JobState
 from gapless.engine.progress import Progress
@@ -15,9 +16,25 @@ from gapless.engine.worker import Worker
 if TYPE_CHECKING:
     from gapless.app.history import Gapless
 
-
+T = TypeVar("T")
 #: Seconds that a server may be out of reach before a foreground job gives up.
 PATIENCE = 60.0
+
+
+def patiently(clock: Clock, act: Callable[[], T], *, every: float = 0.2) -> T:
+    """What `act` returns; repeated while the server is away (it may be restarting), at most `PATIENCE` seconds.
+
+    `act` may be cut anywhere, so it must be of a kind that may be done twice. Raises `StoreLost` after that.
+    """
+    lost: float | None = None
+    while True:
+        try:
+            return act()
+        except StoreLost:
+            lost = clock.monotonic() if lost is None else lost
+            if clock.monotonic() - lost >= PATIENCE:
+                raise
+        clock.wait(threading.Event(), every)
 
 
 class Running:
@@ -85,24 +102,14 @@ class Running:
             with bar(self.id) as draw:
                 return self.wait(timeout=timeout, tick=draw, every=every)
         until = None if timeout is None else self._app.clock.monotonic() + timeout
-        never, lost = threading.Event(), None
         while True:
-            try:
-                state = self._look(tick)
-                lost = None
-            except StoreLost:
-                # A server that is being restarted comes back; its jobs are where they were.
-                lost = lost or self._app.clock.monotonic()
-                if self._app.clock.monotonic() - lost >= PATIENCE:
-                    raise
-                self._app.clock.wait(never, every)
-                continue
+            state = patiently(self._app.clock, lambda: self._look(tick), every=every)
             if state in FINAL or state is JobState.PAUSED:
                 self.leave()
                 return state
             if until is not None and self._app.clock.monotonic() >= until:
                 return state
-            self._app.clock.wait(never, every)
+            self._app.clock.wait(threading.Event(), every)
 
     def _look(self, tick: Callable[[Progress], None] | None) -> JobState:
         state = JobState(self.job.state)

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from gapless.app import Gapless, Running
+from gapless.app.running import patiently
 from gapless.bars import bar, duration
 from gapless.cli.common import (
     AsJson,
@@ -201,13 +203,13 @@ def fill(
                 json,
                 f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
             )
-        state = foreground(app, _run(app, made.job.id, here=here))
+        state = foreground(app, lambda: _run(app, made.job.id, here=here))
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             again = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, report=report)
             late = app.create(again)
-            state = foreground(app, _run(app, late.job.id, here=here))
             made = late
+            state = foreground(app, lambda: _run(app, late.job.id, here=here))
         _said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
 
@@ -247,8 +249,8 @@ def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
         out.print(text, highlight=False)
 
 
-def foreground(app: Gapless, running: Running) -> JobState:
-    """Follow a job to its end with a bar; Ctrl-C pauses it and says how to resume, a second one leaves at once."""
+def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
+    """Begin a job and follow it to its end with a bar; Ctrl-C pauses it and says how to resume, a second one leaves."""
     asked = threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -263,15 +265,17 @@ def foreground(app: Gapless, running: Running) -> JobState:
             with suppress(NotAllowed):
                 app.jobs.pause(running.id)
 
+    # From before it begins: a job whose bar is not drawn yet can be paused, too.
     before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
+        running = patiently(app.clock, begin)
         with bar(running.id, err) as draw:
             state = running.wait(tick=tick)
-            draw(running.progress())
+            patiently(app.clock, lambda: draw(running.progress()))
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-    job = running.job
+    job = patiently(app.clock, lambda: running.job)
     if state is JobState.PAUSED:
         err.print(
             f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",

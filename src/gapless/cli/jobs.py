@@ -209,7 +209,7 @@ def reasons_of(opened: Gapless, job: Job) -> list[str]:
 def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
     """Run a job here, in the background, or say that nobody does."""
     if here:
-        state = foreground(opened, opened.run(job.id))
+        state = foreground(opened, lambda: opened.run(job.id))
         raise typer.Exit(int(EXITS[state]))
     if detach:
         detach_worker(opened)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,8 @@ from gapless.bars import duration
 from gapless.cli.common import AsJson, Database, dump, err, history, settings, table, when
 from gapless.core.errors import Exit, GaplessError, StoreLost, UsageError
 from gapless.core.job import Queue
-from gapless.core.span import SECOND
+from gapless.core.span import SECOND, Instant
+from gapless.engine.recovery import living
 from gapless.engine.worker import Range
 from gapless.sources import SOURCES
 from gapless.sources.http import Http
@@ -113,59 +114,23 @@ def list_workers(
         for text in limit or []:
             _set_limit(app, text)
         with app.store.read() as tx:
-            every = workers.every(tx)
-            held = {one.id: segments.of_worker(tx, one.id) for one in every}
+            every = [(one, segments.of_worker(tx, one.id)) for one in workers.every(tx)]
             depth = claims.depth(tx)
             limits = queues.limits(tx)
             now = app.clock.now()
     if json:
         dump(
             {
-                "workers": [
-                    {
-                        "id": w.id,
-                        "name": w.name,
-                        "host": w.host,
-                        "pid": w.pid,
-                        "queues": w.queues.split(","),
-                        "slots": w.slots,
-                        "job": w.job,
-                        "startedAt": when(w.started_at),
-                        "segments": [
-                            {"id": one, "job": its_job, "series": name, "since": when(at)}
-                            for one, its_job, name, at in held[w.id]
-                        ],
-                    }
-                    for w in every
-                ],
-                "queues": [
-                    {
-                        "queue": q.queue,
-                        "waiting": q.waiting,
-                        "running": q.running,
-                        "oldestSeconds": q.oldest_seconds,
-                        "limit": limits.get(q.queue),
-                    }
-                    for q in depth
-                ],
+                "workers": [_worker_json(one, held) for one, held in every],
+                "queues": [_queue_json(one, limits.get(one.queue)) for one in depth],
             }
         )
         return
     table(
         ["worker", "host", "pid", "queues", "slots", "since", "on"],
         [
-            (
-                w.name,
-                w.host,
-                w.pid,
-                w.queues,
-                w.slots,
-                when(w.started_at),
-                ", ".join(
-                    f"job {its_job} {name} for {duration((now - at) / SECOND)}" for _, its_job, name, at in held[w.id]
-                ),
-            )
-            for w in every
+            (one.name, one.host, one.pid, one.queues, one.slots, when(one.started_at), _on(held, now))
+            for one, held in every
         ],
     )
     table(
@@ -184,6 +149,38 @@ def list_workers(
     )
 
 
+#: (segment, job, series, claimed at) of the segments that a worker runs.
+Held = list[tuple[int, int, str, Instant]]
+
+
+def _on(held: Held, now: Instant) -> str:
+    return ", ".join(f"job {job} {name} for {duration((now - at) / SECOND)}" for _, job, name, at in held)
+
+
+def _worker_json(one: workers.Worker, held: Held) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "host": one.host,
+        "pid": one.pid,
+        "queues": one.queues.split(","),
+        "slots": one.slots,
+        "job": one.job,
+        "startedAt": when(one.started_at),
+        "segments": [{"id": its, "job": job, "series": name, "since": when(at)} for its, job, name, at in held],
+    }
+
+
+def _queue_json(one: claims.Depth, limit: int | None) -> dict[str, Any]:
+    return {
+        "queue": one.queue,
+        "waiting": one.waiting,
+        "running": one.running,
+        "oldestSeconds": one.oldest_seconds,
+        "limit": limit,
+    }
+
+
 def _set_limit(app: Gapless, text: str) -> None:
     name, _, number = text.partition("=")
     if name not in list(Queue):
@@ -199,15 +196,8 @@ def _set_limit(app: Gapless, text: str) -> None:
 
 def _is_ready(app: Gapless) -> bool:
     """Whether a worker of this host counts on: what a readiness probe asks."""
-    host, before = socket.gethostname(), dict[str, int]()
-    for wait in (0.0, 0.75, 0.75, 1.5):
-        app.clock.wait(threading.Event(), wait)
-        with app.store.read() as tx:
-            beats = {one.id: one.beat for one in workers.every(tx) if one.host == host}
-        if any(beat != before[one] for one, beat in beats.items() if one in before):
-            return True
-        before = beats
-    return False
+    host = socket.gethostname()
+    return bool(living(app.store, app.clock, lambda tx: [one for one in workers.every(tx) if one.host == host], 3.0))
 
 
 def budget(json: AsJson = False, database: Database = None) -> None:

@@ -75,7 +75,3 @@ class Catalogue:
             daily=self._dailies.get(source.name, said.daily),
             reset_offset=said.reset_offset,
         )
-
-    def has_own_rate(self, dataset: Dataset) -> bool:
-        """Whether the settings name a rate for the dataset's source."""
-        return dataset.source in self._rates

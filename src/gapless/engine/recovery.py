@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,8 @@ log = structlog.get_logger("gapless.recovery")
 LEASE = 3.0
 #: Seconds between beats.
 BEAT = 0.5
+#: Seconds in which a living worker's beat is sure to move.
+SEEN = 3 * BEAT
 
 
 def lock_folder(store: Store) -> Path | None:
@@ -209,6 +212,22 @@ class Watch:
 
         self.store.write(write, urgent=True)
         self.me.leave()
+
+
+def living(store: Store, clock: Clock, which: Callable[[Tx], list[Worker]], patience: float = SEEN) -> list[Worker]:
+    """Those of some workers whose beat is seen to move; looks until one is, at most `patience` seconds.
+
+    For who asks from outside: rows of the dead stay until a living worker buries them.
+    """
+    first, never = dict[str, int](), threading.Event()
+    until = clock.monotonic() + patience
+    while True:
+        with store.read() as tx:
+            found = which(tx)
+        alive = [one for one in found if first.setdefault(one.id, one.beat) != one.beat]
+        if alive or not found or clock.monotonic() >= until:
+            return alive
+        clock.wait(never, BEAT / 5)
 
 
 def _note_rescue(tx: Tx, now: Instant, segment: int, job: int, why: str) -> None:

@@ -52,9 +52,3 @@ def mend(tx: Tx) -> bool:
     cursor.execute(_SWEEP)
     cursor.execute(_NEXT_TURN)
     return True
-
-
-def waiting_rings(tx: Tx) -> int:
-    """How many rings wait to be answered."""
-    tx.cursor.execute(f"SELECT count(*) FROM {PREFIX}pgqueuer WHERE status = 'queued'")
-    return int(tx.cursor.fetchone()[0])
