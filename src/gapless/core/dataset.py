@@ -91,6 +91,12 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
+    #: Words that the source understands as they are.
+    plain: str = ""
+
+    def translates(self, name: str) -> bool:
+        """Whether a series has to be looked up in it."""
+        return re.fullmatch(self.plain, name.partition("/")[0]) is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

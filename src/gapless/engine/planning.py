@@ -55,14 +55,19 @@ class Planner:
         )
 
     def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape) -> float | None:
-        """Rows per covered cell among the newest rows; None before three pages are stored."""
+        """Rows per covered cell among the newest rows; None before three pages are stored.
+
+        At most one, but where rows are events that may share a cell.
+        """
         newest = rows.newest(tx, dataset, series_id, SAMPLE)
-        if newest is None or newest[0] < TRUSTED_PAGES * shape.rows:
+        if newest is None or newest[0] < TRUSTED_PAGES * (shape.listed or shape.rows):
             return None
         found, first, last = newest
         seen = Span(first, dataset.grid.add(last, 1))
         covered = cells(dataset.grid, intersect(coverage.spans(tx, series_id, seen), [seen]))
-        return min(1.0, found / covered) if covered else None
+        if not covered:
+            return None
+        return found / covered if shape.listed else min(1.0, found / covered)
 
     def plan(self, tx: Tx, wish: Wish, now: Instant, latency: float, lanes: int, job: Job | None = None) -> Plan:
         """Plan a wish: exact spans, requests, time."""

@@ -10,15 +10,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
+from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, UnknownSeries
 from gapless.core.job import Queue
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
-from gapless.core.page import Page
+from gapless.core.page import Page, Walk
 from gapless.core.paging import Window, fresh
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import SECOND, Instant, Span
@@ -66,6 +66,8 @@ class _Run:
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
     probe: bool = False
+    #: Whether the last page proves nothing without the next one.
+    is_midway: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ class Runner:
         self.latency: dict[str, Latency] = {}
         #: Budgets whose last request failed: more lanes would only fail more often.
         self.troubled: set[str] = set()
+        #: Listings of segments that were given back in the middle of a cell, for when this process has them again.
+        self._walks: dict[int, Walk] = {}
 
     def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -119,8 +123,13 @@ class Runner:
 
     def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
         run = self._start(ready, stop)
-        while not stop.is_set() and ran.sent != most:
-            asked = self._next(run)
+        while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
+            try:
+                asked = self._next(run)
+            except UnknownSeries as error:
+                # Before anything is reserved: what cannot be asked costs no departure.
+                self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
+                return
             if asked is None:
                 ran.next = self._finish(run, then)
                 return
@@ -169,7 +178,7 @@ class Runner:
             stop=stop,
             collect=collect,
             gate=self.limit(lease).key,
-            window=fresh(collect.shape),
+            window=fresh(collect.shape, self._walks.pop(lease.segment.id, None)),
             failures=lease.segment.attempts,
         )
 
@@ -212,6 +221,7 @@ class Runner:
         run.left = run.collect.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
         run.window = run.collect.window(run.window, asked, page)
+        run.is_midway = page.walk is not None and page.proven is None
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
@@ -228,6 +238,9 @@ class Runner:
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
+        run.is_midway = False
+        if isinstance(error, Shifted):
+            run.window = replace(run.window, walk=None)
         self.troubled.add(run.gate)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
@@ -324,6 +337,8 @@ class Runner:
             )
 
         self._store.write(give_back)
+        if run.window.walk is not None:
+            self._walks[run.lease.segment.id] = run.window.walk
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment
