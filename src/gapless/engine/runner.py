@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, UnknownSeries
+from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, TryAgain, UnknownSeries
 from gapless.core.job import Queue
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page, Walk
@@ -99,8 +99,8 @@ class Runner:
         self._names = Names(store, catalogue)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
-        #: Budgets whose last request failed: more lanes would only fail more often.
-        self.troubled: set[str] = set()
+        #: Failures in a row by budget, whichever slots met them: more lanes would only fail more often.
+        self.troubled: dict[str, int] = {}
         #: Listings of segments that were given back in the middle of a cell, for when this process has them again.
         self._walks: dict[int, Walk] = {}
 
@@ -200,7 +200,7 @@ class Runner:
             return False
         except SourceError as error:
             return self._failed(run, asked, error)
-        self.troubled.discard(run.gate)
+        self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
         self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
         if is_unanswered(asked, page):
@@ -241,10 +241,10 @@ class Runner:
         run.is_midway = False
         if isinstance(error, Shifted):
             run.window = replace(run.window, walk=None)
-        self.troubled.add(run.gate)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
             self.gates.answered(run.gate, remaining=None, probe=True)
+        self._slow_down(run, error)
         decision = faults.decide(
             error,
             failures=run.failures,
@@ -255,6 +255,14 @@ class Runner:
             standing=self._jobs.is_standing(run.lease.segment.job),
         )
         return self._act(run, asked, error, decision)
+
+    def _slow_down(self, run: _Run, error: SourceError) -> None:
+        """Where everything fails, going on at full speed wastes quota; what can be read is no such trouble."""
+        failures = self.troubled[run.gate] = self.troubled.get(run.gate, 0) + isinstance(error, TryAgain)
+        seconds = self._backoff.silence(failures)
+        if seconds and isinstance(error, TryAgain):
+            self.gates.slowed(run.gate, seconds)
+            self._note(run, "source.slowed", f"{failures} failures in a row: silent for {seconds:g} s", "warning")
 
     def _act(self, run: _Run, asked: Asked, error: SourceError, decision: faults.Decision) -> bool:
         """Carry a decision out; False when the segment has left our hands."""
