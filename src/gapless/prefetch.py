@@ -19,7 +19,7 @@ from typing import Any
 from gapless.app import Gapless, open
 from gapless.app.dividends import DATASET
 from gapless.core.errors import UsageError
-from gapless.core.job import Job, Mode
+from gapless.core.job import Job, Kind, Mode
 from gapless.core.span import iso
 from gapless.store import jobs
 
@@ -106,7 +106,7 @@ def recent_jobs(most: int = 20, *, history: Gapless | None = None) -> list[dict[
     """The newest prefetches, newest first."""
     with _opened(history) as app:
         with app.store.read() as tx:
-            found = [one for one in jobs.recent(tx, 1_000) if one.dataset == DATASET]
+            found = [one for one in jobs.recent(tx, 1_000) if one.dataset == DATASET and one.kind == Kind.COLLECT]
         return [_shown(app, one) for one in found[:most]]
 
 

@@ -46,6 +46,8 @@ from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.workers import Worker as WorkerRow
+from gapless.work.migrate import Migrate
+from gapless.work.reparse import REPARSE, Reparse
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -117,6 +119,8 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
+        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()

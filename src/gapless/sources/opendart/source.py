@@ -116,6 +116,20 @@ class Dart:
         """One reply; see the table above for what it proves."""
         return self._fetch[dataset.name](ask, now)
 
+    def reread(self, dataset: Dataset, series: str, raw: Raw) -> list[Row]:  # noqa: ARG002  one dataset keeps answers
+        """The rows of a stored dividend table; "no such report" has none."""
+        if raw.version == EMPTY:
+            return []
+        year = int(raw.name)
+        try:
+            return rows_of(read_lines(raw.body), year, series.rpartition("/")[2])
+        except msgspec.MsgspecError as error:
+            raise BadReply(
+                f"the stored answer of {series}, {year} cannot be read: {error}",
+                source=self.name,
+                hint="`gapless fill --mode all` of that year asks for it again",
+            ) from None
+
     def catalogue(self) -> list[tuple[str, str]]:
         """Companies with a stock code, from corpCode.xml."""
         rows = read_companies(self._get("/api/corpCode.xml"))
