@@ -205,9 +205,8 @@ def test_the_command_tells_what_it_would_change_and_what_it_has_changed(
     told = json.loads(run(*words, "--dry-run", "--json", env=env).stdout)
     done = run(*words, "--json", env=env)
     assert done.returncode == 0, done.stderr
-    assert (told["answers"], told["rows"] + told["gone"]) == tuple(
-        json.loads(done.stdout)[one] for one in ("answers", "rows")
-    )
+    made = json.loads(done.stdout)
+    assert (told["answers"], told["rows"] + told["gone"]) == (made["answers"], made["rows"])
     assert "nothing to read again" in run(*words, env=env).stdout
     assert run("migrate", "reparse", "upbit.candles.1m", env=env).returncode == 2
     with open_dart(url, dart.url, wall) as history:

@@ -15,11 +15,6 @@ from gapless.core.words import counted_word
 app = typer.Typer(help="Change how stored things are kept, without a request.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Change how stored things are kept, without a request."""
-
-
 @app.command()
 def reparse(
     dataset: Dataset,
