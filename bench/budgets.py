@@ -71,7 +71,7 @@ def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line
 
 
 def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
-    """Requests sent, seconds from the first to the last as the provider saw them, and refusals; no budget without URL."""
+    """Requests sent, seconds from the first to the last as the provider saw them, and refusals; no URL: no budget."""
     with SandboxProcess(rate=rate, window="sliding", jitter_ms=20) as provider, rig.folder() as place:
         # The market is made up at the first request, which would come late.
         provider.warm("KRW-BTC", "1m", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z")
