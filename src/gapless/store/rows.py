@@ -34,7 +34,8 @@ _SQLITE = {
 _POSTGRES = {
     Type.FLOAT: "double precision",
     Type.INT: "bigint",
-    Type.TEXT: "text",
+    # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
+    Type.TEXT: 'text COLLATE "C"',
     Type.BOOL: "boolean",
     Type.DECIMAL: "numeric",
     Type.DATE: "date",
