@@ -21,7 +21,7 @@ from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -223,9 +223,13 @@ class Gapless:
         A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
         """
         self.catalogue.source(dataset).check()
+        if dataset.directory is not None and any(map(dataset.directory.translates, names)):
+            self.directory(dataset, progress=progress)
+
+    def directory(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Make sure that today's directory of a dataset that has one is stored, or at least an older one."""
         directory = dataset.directory
-        if directory is None or not any(map(directory.translates, names)):
-            return
+        assert directory is not None, dataset.name
         told = self.dataset(directory.dataset)
         end = told.frontier(self.clock.now() - MARGIN)
         try:
@@ -302,11 +306,21 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
     ) -> Plan:
         """What a backfill would do: exact spans, requests, seconds. Asks no source."""
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         with self.store.read() as tx:
             return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
@@ -404,10 +418,14 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
         kind: Kind = Kind.COLLECT,
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
-        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself."""
+        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself.
+
+        `point_in_time`: a period counts as covered only by a statement of its own.
+        """
         names = self.catalogue.series(dataset, _listed(series), report)
         self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
@@ -423,7 +441,7 @@ class Gapless:
             _choice(Direction, direction, "direction"),
             recheck,
             kind,
-            params or {},
+            {**(params or {}), **_point_in_time(dataset, mode, wanted=point_in_time)},
         )
 
     def _wish(
@@ -466,6 +484,7 @@ class Gapless:
         name: str = "",
         rate: float | None = None,
         report: str = "",
+        point_in_time: bool = False,
         here: bool | None = None,
     ) -> Running:
         """Start filling in the background; an identical unfinished job is taken up instead.
@@ -474,7 +493,16 @@ class Gapless:
         """
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
 
@@ -678,6 +706,20 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _point_in_time(dataset: Dataset, mode: Mode | str, *, wanted: bool) -> dict[str, bool]:
+    if not wanted:
+        return {}
+    if dataset.revisions is None:
+        raise UsageError(
+            f"point-in-time: {dataset.name} tells each record once", field="point-in-time", hint="leave it out"
+        )
+    if mode == Mode.ALL:
+        raise UsageError(
+            "point-in-time: goes with mode missing", field="point-in-time", hint="--recheck K asks again what is there"
+        )
+    return {POINT_IN_TIME: True}
 
 
 def _choice(kind: type[Any], value: Any, field: str) -> Any:

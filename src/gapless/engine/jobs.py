@@ -15,7 +15,7 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost, NotAllowed, UsageError
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
@@ -194,7 +194,7 @@ class Jobs:
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
-        if Mode(lease.segment.mode) is not Mode.ALL:
+        if Mode(lease.segment.mode) is not Mode.ALL and not is_point_in_time(lease.segment.params):
             segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gapless.core.dataset import Dataset
 from gapless.core.grid import cells
@@ -12,7 +12,7 @@ from gapless.core.page import Shape
 from gapless.core.plan import TRUSTED_PAGES, Facts, Plan, SeriesPlan, duration, plan_series, quota_days
 from gapless.core.span import SECOND, Instant, Span, intersect, union
 from gapless.engine.catalogue import Catalogue
-from gapless.store import budgets, coverage, quarantine, rows, series
+from gapless.store import budgets, coverage, payloads, quarantine, rows, series
 from gapless.store.database import Tx
 
 #: Rows looked at to estimate a density.
@@ -34,8 +34,13 @@ class Planner:
         mode: Mode,
         now: Instant,
         job: Job | None,
+        *,
+        own: bool = False,
     ) -> Facts:
-        """What is known of a series inside `span`, as far as it concerns a wish to fetch (or this job)."""
+        """What is known of a series inside `span`, as far as it concerns a wish to fetch (or this job).
+
+        `own`: only periods with a statement of their own count as covered.
+        """
         gone = dataset.unavailable(now, name)
         series_id = series.find(tx, dataset.name, name)
         if series_id is None:
@@ -45,8 +50,9 @@ class Planner:
             since = None
         given_up = quarantine.of_series(tx, series_id, span)
         mine = [one.span for one in given_up if mode is Mode.MISSING or (job is not None and one.job == job.id)]
+        covered = coverage.spans(tx, series_id, span)
         return Facts(
-            coverage=coverage.spans(tx, series_id, span),
+            coverage=intersect(covered, payloads.own(tx, dataset, name, series_id)) if own else covered,
             proof=[] if job is None else coverage.spans(tx, series_id, span, job=job.id),
             quarantine=union(mine),
             since=since,
@@ -91,10 +97,11 @@ class Planner:
         if wish.kind.is_chore:
             facts = _gone_over(tx, dataset, name, wish.span, job)
         else:
-            facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job)
+            facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job, own=wish.is_point_in_time)
+        shape = self.catalogue.shape(dataset, name, wish.kind)
         return plan_series(
             dataset.grid,
-            self.catalogue.shape(dataset, name, wish.kind),
+            replace(shape, rows=1) if wish.is_point_in_time else shape,
             name,
             wish.span,
             facts,

@@ -16,7 +16,7 @@ import structlog
 
 from gapless.core.clock import Clock
 from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, TryAgain, UnknownSeries
-from gapless.core.job import Kind, Queue
+from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page, Walk
 from gapless.core.paging import Window, fresh
@@ -167,6 +167,7 @@ class Runner:
             dataset=dataset,
             series=lease.segment.name,
             alias=self._names.of,
+            own=is_point_in_time(lease.segment.params),
         )
 
     def limit(self, lease: Lease) -> Limit:

@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gapless.core.dataset import Dataset
 from gapless.core.page import Raw
-from gapless.core.span import Instant, Span
+from gapless.core.span import Instant, Span, union
 from gapless.store.database import Tx
 from gapless.store.schema import payload
 from gapless.store.schema import series as series_table
@@ -58,6 +59,7 @@ _OUTDATED = Statement(
     )
     .order_by(payload.c.name, payload.c.version)
 )
+_SPANS = Statement(select(payload.c.start, payload.c.end).where(payload.c.series == _b("series")))
 _HELD = Statement(
     select(
         series_table.c.name,
@@ -115,6 +117,16 @@ class Kept:
     span: Span
     #: How many an older parser has read.
     outdated: int
+
+
+def own(tx: Tx, dataset: Dataset, name: str, series: int) -> list[Span]:
+    """Periods of a series with an answer of their own, and not only one of a later period that tells them, too."""
+    first = dataset.variant(name).first_own
+    found = []
+    for start, end in tx.rows(_SPANS, series=series):
+        last = dataset.grid.add(end, -1)
+        found.append(Span(start if first is not None and last <= first else last, end))
+    return union(found)
 
 
 def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:

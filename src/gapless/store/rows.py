@@ -328,6 +328,16 @@ def newest_values(tx: Tx, dataset: Dataset, series: int, key: str, value: str) -
     return {str(one): str(other) for one, other in tx.cursor.fetchall()}
 
 
+def latest_values(tx: Tx, dataset: Dataset, key: str, value: str) -> dict[str, str]:
+    """The value of each key (a text that is not empty) in the newest row that has it, of all series."""
+    newest = ", ".join(f"{name} DESC" for name in ["time", *_quoted(dataset.key)])
+    tx.cursor.execute(
+        f'SELECT "{key}", "{value}" FROM (SELECT *, row_number() OVER (PARTITION BY "{key}" ORDER BY {newest}) AS place'
+        f""" FROM {dataset.table} WHERE "{key}" <> '') AS ranked WHERE place = 1"""
+    )
+    return {str(one): str(other) for one, other in tx.cursor.fetchall()}
+
+
 def frame(tx: Tx, dataset: Dataset, series: int, within: Span, *, day: str | None = None) -> pl.DataFrame:
     """Rows of `within` in time order as a polars frame: `time` (UTC, µs), then the dataset's columns.
 

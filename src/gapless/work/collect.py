@@ -17,9 +17,9 @@ from gapless.core.page import Ask, Page, Shape
 from gapless.core.paging import Window, goes_on, is_thin_page, next_ask, open_part, relax, widen
 from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
-from gapless.core.span import Instant, Span, subtract, union
+from gapless.core.span import Instant, Span, intersect, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, pages, quarantine, segments
+from gapless.store import coverage, pages, payloads, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
@@ -43,11 +43,14 @@ class Collect:
     series: str
     #: The source's own word for a series; raises `UnknownSeries`.
     alias: Callable[[Dataset, str], str] = same
+    #: Whether only periods with a statement of their own count as covered.
+    own: bool = False
 
     @property
     def shape(self) -> Shape:
-        """How the source pages."""
-        return self.source.shape(self.dataset, self.series)
+        """How the source pages; one period a request, where each is to have a statement of its own."""
+        shape = self.source.shape(self.dataset, self.series)
+        return replace(shape, rows=1) if self.own else shape
 
     def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
         """What a segment still misses; raises `LeaseLost`.
@@ -96,6 +99,8 @@ class Collect:
                 backward=is_backward,
                 job=held.job if mode is Mode.ALL else None,
             )
+            if self.own:
+                known = intersect(known, payloads.own(tx, self.dataset, self.series, held.series))
             looked_at = bounds
             if seen_to is not None:
                 looked_at = Span(seen_to, bounds.end) if is_backward else Span(bounds.start, seen_to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from gapless.core.dataset import Axis, Column, Dataset, Directory, Revisions, Type, Variant
+from gapless.core.dataset import Axis, Column, Dataset, Directory, Grouping, Revisions, Type, Variant
 from gapless.core.grid import Months, Steps
 from gapless.core.span import DAY, HOUR, Instant, instant
 
@@ -37,7 +37,9 @@ def year_of(start: Instant) -> int:
 
 def _report(days: int, earliest: int, doc: str) -> Variant:
     # Two days of grace: a deadline on a weekend moves to the Monday after it.
-    return Variant(settle=timedelta(days=days + 2), earliest=year_start(earliest), doc=doc)
+    return Variant(
+        settle=timedelta(days=days + 2), earliest=year_start(earliest), first_own=year_start(SERVED_FROM), doc=doc
+    )
 
 
 #: Due 90 days after the year, the others 45 days after their period: told as days after the end of the year.
@@ -70,6 +72,13 @@ COMPANIES = Dataset(
     zone=ZONE,
     example="all",
     pattern="all",
+    grouping=Grouping(
+        dataset="dart.disclosures",
+        key="stock_code",
+        column="corp_cls",
+        names={"KOSPI": "Y", "KOSDAQ": "K", "KONEX": "N"},
+        fill="gapless fill dart.disclosures all --days 120",
+    ),
     period=timedelta(days=1),
 )
 DISCLOSURES = Dataset(
