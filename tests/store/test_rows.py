@@ -189,7 +189,8 @@ def test_text_is_ordered_by_its_bytes_whatever_the_language_of_the_database(post
     postgresql_store.prepare([EVERYTHING])
     with postgresql_store.read() as tx:
         tx.cursor.execute(
-            "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_name = %s AND data_type = 'text'",
+            "SELECT DISTINCT collation_name FROM information_schema.columns"
+            " WHERE table_name = %s AND data_type = 'text'",
             (EVERYTHING.table,),
         )
         assert tx.cursor.fetchall() == [("C",)]

@@ -34,8 +34,7 @@ _SQLITE = {
 _POSTGRES = {
     Type.FLOAT: "double precision",
     Type.INT: "bigint",
-    # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
-    Type.TEXT: 'text COLLATE "C"',
+    Type.TEXT: "text",
     Type.BOOL: "boolean",
     Type.DECIMAL: "numeric",
     Type.DATE: "date",
@@ -86,8 +85,11 @@ def create(tx: Tx, dataset: Dataset) -> None:
     native = _SQLITE if tx.name == "sqlite" else _POSTGRES
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]
+    # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
+    order = ' COLLATE "C"' if tx.name == "postgresql" else ""
     for name, kind in zip(names(dataset), _types(dataset), strict=True):
-        columns.append(f'"{name}" {native[kind]}{"" if name in nullable else " NOT NULL"}')
+        ordered = order if kind is Type.TEXT else ""
+        columns.append(f'"{name}" {native[kind]}{ordered}{"" if name in nullable else " NOT NULL"}')
     key = ", ".join(_quoted(["series", "time", *dataset.key]))
     tail = " WITHOUT ROWID" if tx.name == "sqlite" else ""
     tx.cursor.execute(f"CREATE TABLE IF NOT EXISTS {dataset.table} ({', '.join(columns)}, PRIMARY KEY ({key})){tail}")
