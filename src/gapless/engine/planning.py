@@ -78,7 +78,7 @@ class Planner:
     def plan(self, tx: Tx, wish: Wish, now: Instant, latency: float, lanes: int, job: Job | None = None) -> Plan:
         """Plan a wish: exact spans, requests, time."""
         dataset = self.catalogue.dataset(wish.dataset)
-        planned = [self.series(tx, dataset, name, wish, now, job) for name in wish.series]
+        planned = self.every(tx, dataset, wish, now, job)
         limit = self.catalogue.limit(dataset, wish.kind)
         budget = budgets.load(tx, limit.key)
         step = (budget.step if budget else interval(limit.rate)) / SECOND
@@ -92,12 +92,38 @@ class Planner:
             daily=limit.daily,
         )
 
+    def every(self, tx: Tx, dataset: Dataset, wish: Wish, now: Instant, job: Job | None) -> list[SeriesPlan]:
+        """Plan each series of a wish; of many, those that are wholly covered are passed over together.
+
+        That is what a prefetch of thousands of stocks finds nearly always: it costs one statement, not five for each.
+        """
+        is_plain = wish.mode is not Mode.ALL and not wish.recheck and not wish.is_point_in_time
+        looks = is_plain and len(wish.series) >= series.MANY
+        whole = coverage.whole(tx, dataset.name, wish.span) if looks else set()
+        made: dict[str, SeriesPlan] = {}
+        planned = []
+        for name in wish.series:
+            if name not in whole:
+                planned.append(self.series(tx, dataset, name, wish, now, job))
+                continue
+            variant = name.rpartition("/")[2] if dataset.variants else ""
+            one = made.get(variant)
+            if one is None:
+                one = made[variant] = self._planned(
+                    dataset, name, wish, Facts(coverage=[wish.span], unavailable=dataset.unavailable(now, name))
+                )
+            planned.append(replace(one, series=name))
+        return planned
+
     def series(self, tx: Tx, dataset: Dataset, name: str, wish: Wish, now: Instant, job: Job | None) -> SeriesPlan:
         """Plan one series of a wish."""
         if wish.kind.is_chore:
             facts = _gone_over(tx, dataset, name, wish.span, job)
         else:
             facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job, own=wish.is_point_in_time)
+        return self._planned(dataset, name, wish, facts)
+
+    def _planned(self, dataset: Dataset, name: str, wish: Wish, facts: Facts) -> SeriesPlan:
         shape = self.catalogue.shape(dataset, name, wish.kind)
         return plan_series(
             dataset.grid,
