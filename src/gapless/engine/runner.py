@@ -10,15 +10,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
-from gapless.core.job import Kind, Queue
+from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, TryAgain, UnknownSeries
+from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
-from gapless.core.page import Page
+from gapless.core.page import Page, Walk
 from gapless.core.paging import Window, fresh
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import SECOND, Instant, Span
@@ -67,6 +67,8 @@ class _Run:
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
     probe: bool = False
+    #: Whether the last page proves nothing without the next one.
+    is_midway: bool = False
 
 
 @dataclass(slots=True)
@@ -98,8 +100,10 @@ class Runner:
         self._names = Names(store, catalogue)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
-        #: Budgets whose last request failed: more lanes would only fail more often.
-        self.troubled: set[str] = set()
+        #: Failures in a row by budget, whichever slots met them: more lanes would only fail more often.
+        self.troubled: dict[str, int] = {}
+        #: Listings of segments that were given back in the middle of a cell, for when this process has them again.
+        self._walks: dict[int, Walk] = {}
 
     def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -120,8 +124,13 @@ class Runner:
 
     def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
         run = self._start(ready, stop)
-        while not stop.is_set() and ran.sent != most:
-            asked = self._next(run)
+        while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
+            try:
+                asked = self._next(run)
+            except UnknownSeries as error:
+                # Before anything is reserved: what cannot be asked costs no departure.
+                self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
+                return
             if asked is None:
                 ran.next = self._finish(run, then)
                 return
@@ -158,6 +167,7 @@ class Runner:
             dataset=dataset,
             series=lease.segment.name,
             alias=self._names.of,
+            own=is_point_in_time(lease.segment.params),
         )
 
     def limit(self, lease: Lease) -> Limit:
@@ -174,7 +184,7 @@ class Runner:
             stop=stop,
             work=work,
             gate=self.limit(lease).key,
-            window=fresh(work.shape),
+            window=fresh(work.shape, self._walks.pop(lease.segment.id, None)),
             failures=lease.segment.attempts,
         )
 
@@ -196,7 +206,7 @@ class Runner:
             return False
         except SourceError as error:
             return self._failed(run, asked, error)
-        self.troubled.discard(run.gate)
+        self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
         self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
         if is_unanswered(asked, page):
@@ -217,6 +227,7 @@ class Runner:
         run.left = run.work.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
         run.window = run.work.window(run.window, asked, page)
+        run.is_midway = page.walk is not None and page.proven is None
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
@@ -233,10 +244,13 @@ class Runner:
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
-        self.troubled.add(run.gate)
+        run.is_midway = False
+        if isinstance(error, Shifted):
+            run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
             self.gates.answered(run.gate, remaining=None, probe=True)
+        self._slow_down(run, error)
         decision = faults.decide(
             error,
             failures=run.failures,
@@ -248,6 +262,14 @@ class Runner:
             chore=Kind(run.lease.segment.kind).is_chore,
         )
         return self._act(run, asked, error, decision)
+
+    def _slow_down(self, run: _Run, error: SourceError) -> None:
+        """Where everything fails, going on at full speed wastes quota; what can be read is no such trouble."""
+        failures = self.troubled[run.gate] = self.troubled.get(run.gate, 0) + isinstance(error, TryAgain)
+        seconds = self._backoff.silence(failures)
+        if seconds and isinstance(error, TryAgain):
+            self.gates.slowed(run.gate, seconds)
+            self._note(run, "source.slowed", f"{failures} failures in a row: silent for {seconds:g} s", "warning")
 
     def _act(self, run: _Run, asked: Asked, error: SourceError, decision: faults.Decision) -> bool:
         """Carry a decision out; False when the segment has left our hands."""
@@ -330,6 +352,8 @@ class Runner:
             )
 
         self._store.write(give_back)
+        if run.window.walk is not None:
+            self._walks[run.lease.segment.id] = run.window.walk
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment

@@ -16,6 +16,7 @@ from gapless.sandbox.process import SandboxProcess
 from gapless.settings import Settings
 
 DIVIDENDS = "dart.dividends"
+DISCLOSURES = "dart.disclosures"
 
 
 class MovedClock(SystemClock):
