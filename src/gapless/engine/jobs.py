@@ -296,7 +296,13 @@ class Jobs:
 
     def resume(self, job_id: int) -> Job:
         """Let a paused job go on."""
-        return self._order(job_id, "resume")
+
+        def go_on(tx: Tx, job: Job, now: Instant) -> None:
+            # Slots that have not seen the pause yet claim nothing anew.
+            if segments.has_running(tx, job.id):
+                jobs.move(tx, job.id, "claim", now)
+
+        return self._order(job_id, "resume", go_on)
 
     def cancel(self, job_id: int) -> Job:
         """End a job; requests under way are fenced off, what is stored stays."""
