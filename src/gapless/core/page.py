@@ -55,6 +55,8 @@ class Ask:
     is_backward: bool = True
     #: The listing that goes on.
     walk: Walk | None = None
+    #: Whether what comes after the span is final, too, and has not been asked for: it may tell of the span as well.
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

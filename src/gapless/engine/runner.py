@@ -20,7 +20,7 @@ from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page, Walk
 from gapless.core.paging import Window, fresh
-from gapless.core.segment import Lease, SegmentState
+from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
 from gapless.engine.budgets import Departed, Gates
@@ -168,6 +168,7 @@ class Runner:
             series=lease.segment.name,
             alias=self._names.of,
             own=is_point_in_time(lease.segment.params),
+            until=_wanted_until(lease.segment),
         )
 
     def limit(self, lease: Lease) -> Limit:
@@ -361,3 +362,8 @@ class Runner:
         self._store.write(
             lambda tx: events.add(tx, now, name, message, job=segment.job, segment=segment.id, level=level)
         )
+
+
+def _wanted_until(segment: Segment) -> Instant | None:
+    """Where the wanted span of its job ends, if a segment reaches it: a historical half ends in its middle."""
+    return segment.end if segment.side == Side.RECENT or not segment.may_turn else None

@@ -19,7 +19,7 @@ from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
 from gapless.core.span import Instant, Span, intersect, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, pages, payloads, quarantine, segments
+from gapless.store import coverage, pages, payloads, quarantine, segments, series
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
@@ -45,6 +45,8 @@ class Collect:
     alias: Callable[[Dataset, str], str] = same
     #: Whether only periods with a statement of their own count as covered.
     own: bool = False
+    #: Where what its job wants ends, if this segment reaches it.
+    until: Instant | None = None
 
     @property
     def shape(self) -> Shape:
@@ -135,7 +137,18 @@ class Collect:
 
     def fetch(self, asked: Asked) -> Page:
         """Send the request; what the reply proves is cut at the frontier as it was when it left."""
-        return self.cut(self.source.fetch(self.dataset, asked.ask, asked.now), asked)
+        ask = asked.ask
+        if self.dataset.revisions is not None and not self.own:
+            ask = replace(ask, is_last=self._is_last(ask.span.end, asked.now))
+        return self.cut(self.source.fetch(self.dataset, ask, asked.now), asked)
+
+    def _is_last(self, end: Instant, now: Instant) -> bool:
+        """Whether a later record that may tell of this one, too, could be had and is not."""
+        if end != self.until or end >= self.dataset.frontier(now, self.series):
+            return False
+        with self.store.read() as tx:
+            its = series.find(tx, self.dataset.name, self.series)
+            return its is not None and not coverage.spans(tx, its, Span(end, self.dataset.grid.add(end, 1)))
 
     def cut(self, page: Page, asked: Asked) -> Page:
         """A page without what may still change: the frontier is the earlier of our clock's and the source's."""

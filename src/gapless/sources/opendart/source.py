@@ -5,8 +5,9 @@ What a reply proves; everything is cut at the frontier, which stands at the fili
 | asked | reply | proves |
 |---|---|---|
 | alotMatter, annual report of year Y | 000 | fiscal years Y, Y-1 and Y-2: the table has a column for each |
-| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is. Until March of |
-| | | Y + 2 it may still come (late, or of a year that ends later than December): it is asked for again a month later |
+| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is, and where that of |
+| | | Y + 1 is due and was not asked for, it is asked for before Y counts as told. Until March of Y + 2 the report |
+| | | may still come (late, or of a year that ends later than December): it is asked for again a month later |
 | annual report of 2015, the first that is served | 000 or 013 | 2013, 2014 and 2015: nothing else tells the first two |
 | alotMatter, a quarterly or half-year report of Y | 000 or 013 | year Y alone: its other columns are whole years |
 | list.json, the days `[start, end)` | a page, in the direction of | the days before the one that it ends in; the last |
@@ -30,7 +31,7 @@ import msgspec
 from gapless.core.dataset import Dataset
 from gapless.core.errors import BadReply, SchemaChanged, Unauthorized, UsageError
 from gapless.core.pacing import Limit
-from gapless.core.page import Ask, Page, Raw, Row, Shape
+from gapless.core.page import Ask, Page, Raw, Row, Shape, Walk
 from gapless.core.span import DAY, HOUR, Instant, Span
 from gapless.sources.http import Http, Reply
 from gapless.sources.opendart.companies import FIRST, read_companies
@@ -161,9 +162,10 @@ class Dart:
         return read_listing(self._get("/api/list.json", *query(ask)), ask)
 
     def _dividends(self, ask: Ask, now: Instant) -> Page:
-        report = ask.series.rpartition("/")[2]
-        year = max(year_of(YEARS.add(ask.span.end, -1)), SERVED_FROM)
-        reach = reach_of(ask.series)
+        first = max(year_of(YEARS.add(ask.span.end, -1)), SERVED_FROM)
+        # After "no such report" the one of the next year is asked for, which tells of this one, too.
+        year = first if ask.walk is None else first + 1
+        report, reach = ask.series.rpartition("/")[2], reach_of(ask.series)
         reply = self._get(
             "/api/alotMatter.json", ("corp_code", ask.alias), ("bsns_year", str(year)), ("reprt_code", report)
         )
@@ -173,21 +175,34 @@ class Dart:
             raise no_answer(reply) from None
         except msgspec.ValidationError as error:
             raise _changed(str(error)) from None
-        proven = Span(year_start(year - reach + 1), year_start(year + 1))
         if outcome.status == EMPTY:
-            # Of the years before, other reports may tell something; of those before the first one, none does.
-            start = proven.start if year == SERVED_FROM else year_start(year)
-            raw = Raw(name=str(year), version=EMPTY, body=reply.body, again_at=_again(year, now))
-            return Page(rows=[], proven=Span(start, proven.end), source_time=reply.source_time, raw=raw)
+            return _nothing(reply, ask, first, year, now)
         if outcome.status != GOOD:
             raise failure(outcome)
         lines = _lines(reply.body, ask, year)
+        start = _oldest(first) if year > first else year_start(year - reach + 1)
         return Page(
             rows=rows_of(lines, year, report),
-            proven=proven,
+            proven=Span(min(start, year_start(year - reach + 1)), year_start(year + 1)),
             source_time=reply.source_time,
             raw=Raw(name=str(year), version=lines[0].rcept_no, body=reply.body),
         )
+
+
+def _nothing(reply: Reply, ask: Ask, first: int, year: int, now: Instant) -> Page:
+    """What "no such report" is worth: of its year a report of the next one may tell, where there may be one."""
+    if ask.is_last and year == first and reach_of(ask.series) > 1:
+        walk = Walk(asked=ask.span, is_backward=ask.is_backward, left=ask.span, page=2, total=0, held=())
+        return Page(rows=[], proven=None, source_time=reply.source_time, walk=walk)
+    raw = Raw(name=str(year), version=EMPTY, body=reply.body, again_at=_again(year, now))
+    # Of the years before, other reports may tell something.
+    proven = Span(_oldest(first) if reach_of(ask.series) > 1 else year_start(first), year_start(year + 1))
+    return Page(rows=[], proven=proven, source_time=reply.source_time, raw=raw)
+
+
+def _oldest(first: int) -> Instant:
+    """From where on nothing but the report of `first` and later ones could tell: of the years before 2015 only that."""
+    return year_start(first - REACH + 1 if first == SERVED_FROM else first)
 
 
 def _again(year: int, now: Instant) -> Instant | None:
