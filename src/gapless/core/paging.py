@@ -30,9 +30,9 @@ class Window:
     walk: Walk | None = None
 
 
-def fresh(shape: Shape, walk: Walk | None = None) -> Window:
+def fresh(shape: Shape) -> Window:
     """The window a slot starts with."""
-    return Window(forward=shape.rows, limit=shape.rows, walk=walk)
+    return Window(forward=shape.rows, limit=shape.rows)
 
 
 def goes_on(walk: Walk | None, spans: list[Span], is_backward: bool) -> bool:

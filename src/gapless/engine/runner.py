@@ -18,7 +18,7 @@ from gapless.core.clock import Clock
 from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, TryAgain, UnknownSeries
 from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
-from gapless.core.page import Page, Walk
+from gapless.core.page import Page
 from gapless.core.paging import Window, fresh
 from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
@@ -37,6 +37,8 @@ from gapless.work.collect import Collect, halved, is_unanswered
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
 
+#: Segments whose windows are kept in mind after they were given back.
+LEARNED = 1_000
 log = structlog.get_logger("gapless.runner")
 
 
@@ -71,6 +73,15 @@ class _Run:
     is_midway: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What a slot remembers of a segment that it has given back."""
+
+    epoch: int
+    window: Window
+    suspects: list[Span]
+
+
 @dataclass(slots=True)
 class Ran:
     """What became of a run: how many requests were sent, and the segment that was claimed after it."""
@@ -102,8 +113,9 @@ class Runner:
         self.latency: dict[str, Latency] = {}
         #: Failures in a row by budget, whichever slots met them: more lanes would only fail more often.
         self.troubled: dict[str, int] = {}
-        #: Listings of segments that were given back in the middle of a cell, for when this process has them again.
-        self._walks: dict[int, Walk] = {}
+        #: What was learned of segments that were given back, for when this process has them again: how far a listing
+        #: has been read, and by how much a request was halved to isolate what spoils it.
+        self._learned: dict[int, _Learned] = {}
 
     def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -179,14 +191,19 @@ class Runner:
     def _start(self, ready: Ready, stop: threading.Event) -> _Run:
         lease = ready.lease
         work = self.work(lease)
+        learned = self._learned.pop(lease.segment.id, None)
+        if learned is None or lease.epoch != learned.epoch + 1:
+            # Whoever had it in between may have got further.
+            learned = _Learned(lease.epoch, fresh(work.shape), [])
         return _Run(
             lease=lease,
             left=ready.left,
             stop=stop,
             work=work,
             gate=self.limit(lease).key,
-            window=fresh(work.shape, self._walks.pop(lease.segment.id, None)),
+            window=learned.window,
             failures=lease.segment.attempts,
+            suspects=learned.suspects,
         )
 
     def _depart(self, run: _Run) -> object:
@@ -255,7 +272,7 @@ class Runner:
         decision = faults.decide(
             error,
             failures=run.failures,
-            window=run.window,
+            window=replace(run.window, limit=min(run.window.limit, asked.ask.limit)),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
@@ -278,7 +295,8 @@ class Runner:
             case faults.Retry(seconds):
                 return self._retry(run, seconds, str(error))
             case faults.Halve():
-                run.window = halved(run.window)
+                # What was asked may be less than the window: halving that would ask the same again.
+                run.window = halved(replace(run.window, limit=min(run.window.limit, asked.ask.limit)))
                 return True
             case faults.GiveUpCell():
                 self._give_up(run, asked, error)
@@ -353,8 +371,10 @@ class Runner:
             )
 
         self._store.write(give_back)
-        if run.window.walk is not None:
-            self._walks[run.lease.segment.id] = run.window.walk
+        if run.suspects or run.window.walk is not None or run.window.limit < run.work.shape.rows:
+            if len(self._learned) >= LEARNED:
+                self._learned.pop(next(iter(self._learned)))
+            self._learned[run.lease.segment.id] = _Learned(run.lease.epoch, run.window, run.suspects)
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment
