@@ -233,6 +233,19 @@ _TAKEN = Statement(
         segment.c.job == _b("job"), segment.c.series == _b("series"), among(segment.c.state, [*LIVE, _HELD])
     )
 )
+_beside = segment.alias("beside")
+_STOPPED_BY = Statement(
+    select(segment.c.job)
+    .distinct()
+    .join(job, job.c.id == segment.c.job)
+    .where(
+        job.c.state == word(JobState.RUNNING.value),
+        segment.c.state == word(_WAITING),
+        segment.c.budget == _b("its_budget"),
+        ~exists().where(_beside.c.job == segment.c.job, _beside.c.state == word(_RUNNING)),
+    )
+    .order_by(segment.c.job)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +496,11 @@ def of_worker(tx: Tx, worker: str) -> list[tuple[int, int, str, Instant]]:
 def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:
     """Whether a job has a segment of this series that waits, runs, or is held until the owner acts."""
     return int(tx.value(_TAKEN, job=job_id, series=series_id)) > 0
+
+
+def stopped_by(tx: Tx, budget: str) -> list[int]:
+    """Jobs that have begun, and of which nothing runs while something waits for a budget."""
+    return [int(one) for (one,) in tx.rows(_STOPPED_BY, its_budget=budget)]
 
 
 def sweep(tx: Tx, job_id: int) -> tuple[int, int]:
