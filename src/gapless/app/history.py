@@ -17,6 +17,7 @@ import polars as pl
 
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.wishes import Wishes
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
@@ -29,14 +30,21 @@ from gapless.core.plan import Plan
 from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.catalogue import Catalogue
+from gapless.engine.chains import Chains
 from gapless.engine.cluster import ClusterBell
+from gapless.engine.deliveries import Deliveries
 from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
+from gapless.engine.forecasts import Forecasts
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.names import Names
+from gapless.engine.notifications import Notifications
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, living, lock_folder
+from gapless.engine.retention import Retention
 from gapless.engine.runner import Runner
+from gapless.engine.schedules import Schedules
+from gapless.engine.templates import Templates
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
@@ -118,6 +126,14 @@ class Gapless:
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
+        wishes = Wishes(self)
+        self.templates = Templates(store, clock, wishes)
+        self.schedules = Schedules(store, clock, self.templates, self._ring)
+        self.chains = Chains(store, clock, self.jobs, wishes)
+        self.notifications = Notifications(store, clock)
+        self.deliveries = Deliveries(store, clock)
+        self.forecasts = Forecasts(store, self.catalogue, self.jobs, clock)
+        self.retention = Retention(store, clock)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -138,6 +154,7 @@ class Gapless:
             engine.stop()
         for source in self.catalogue.sources.values():
             source.close()
+        self.deliveries.close()
         self.store.close()
 
     # -- what is stored
@@ -485,12 +502,16 @@ class Gapless:
         progress: bool = False,
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
+        self.ready_for(wish, progress=progress)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+
+    def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
+        """Make sure that the job of a wish can begin."""
         dataset = self.dataset(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
             self.ready(dataset, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def _lacks(self, wish: Wish) -> bool:
         with self.store.read() as tx:

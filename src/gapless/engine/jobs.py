@@ -20,6 +20,7 @@ from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
 from gapless.core.words import counted_word
+from gapless.engine import notifications
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
 from gapless.store import budgets, coverage, events, jobs, quarantine, rows, segments, series
@@ -74,6 +75,22 @@ class Jobs:
         hold: bool = False,
     ) -> Made:
         """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
+        make = self.maker(wish, queue=queue, priority=priority, name=name, rate=rate, hold=hold)
+        made = self._store.write(make, isolated=True)
+        self.ring()
+        return made
+
+    def maker(
+        self,
+        wish: Wish,
+        *,
+        queue: Queue | None = None,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+    ) -> Callable[[Tx], Made]:
+        """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
         assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
@@ -111,9 +128,7 @@ class Jobs:
                 self._settle(tx, made.id, now)
             return Made(jobs.get(tx, made.id) or made, False)
 
-        made = self._store.write(make, isolated=True)
-        self.ring()
-        return made
+        return make
 
     def _ensure_budget(self, tx: Tx, dataset: Dataset, kind: Kind) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
@@ -287,6 +302,7 @@ class Jobs:
             if verb == "done":
                 jobs.forget_proof(tx, job.id)
             events.add(tx, now, f"job.{verb}", error, job=job.id, level="info" if verb == "done" else "warning")
+            notifications.note(tx, self._require(tx, job.id), verb, occasion=now, now=now)
 
     def pause(self, job_id: int) -> Job:
         """Forbid the next request of a job; its segments keep their cursors."""
@@ -325,7 +341,10 @@ class Jobs:
             before = jobs.order(tx, job_id, verb, now)
             events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
             then(tx, before, now)
-            return self._require(tx, job_id)
+            after = self._require(tx, job_id)
+            if verb == "cancel":
+                notifications.note(tx, after, after.state, occasion=now, now=now)
+            return after
 
         changed = self._store.write(write, urgent=True, isolated=True)
         self.ring()
