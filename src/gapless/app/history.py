@@ -53,6 +53,7 @@ from gapless.store import pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
+from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 
 When = str | date | datetime
@@ -323,6 +324,11 @@ class Gapless:
         )
         with self.store.read() as tx:
             return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+
+    def zone_of(self, template: Template) -> str:
+        """Whose clock a schedule of a template follows if nobody says: that of its dataset."""
+        dataset = self.catalogue.datasets.get(str(template.settings.get("dataset", "")))
+        return dataset.zone if dataset else "UTC"
 
     def series(self, dataset: Dataset) -> list[str]:
         """All series of a dataset that the store knows."""

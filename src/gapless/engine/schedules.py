@@ -67,6 +67,12 @@ class Schedules:
             )
         return found
 
+    def template_name(self, one: Schedule) -> str:
+        """What a schedule runs."""
+        with self._store.read() as tx:
+            found = templates.get(tx, one.template)
+        return "" if found is None else found.name
+
     def enable(self, name: str, *, enabled: bool) -> Schedule:
         """Switch a schedule on or off; what would have run while it was off is not caught up."""
         found = self.get(name)
