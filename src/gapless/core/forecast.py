@@ -18,7 +18,7 @@ from statistics import NormalDist
 from gapless.core.span import DAY, HOUR, SECOND, Instant
 
 #: Requests of its own after which a job's own pace weighs half.
-TRUSTED = 20.0
+TRUSTED = 5.0
 #: A stretch of its own weighs half as much as the one that follows it.
 FADING = 0.5
 #: Requests a second where nothing at all is known: no limit, no history.

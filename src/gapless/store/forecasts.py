@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
 
 from gapless.core.forecast import Past
 from gapless.core.job import FINAL, JobState
@@ -110,9 +110,8 @@ _AHEAD = Statement(
     .where(
         among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value]),
         job.c.queue == _b("its_queue"),
-        job.c.id != _b("its_job"),
         job.c.kind != "follow",
-        job.c.turn < _b("its_turn"),
+        or_(job.c.turn < _b("its_turn"), and_(job.c.turn == _b("its_turn"), job.c.id < _b("its_job"))),
         exists().where(
             and_(
                 segment.c.job == job.c.id,
