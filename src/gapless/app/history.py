@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import os
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ import polars as pl
 
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
@@ -27,6 +30,7 @@ from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
 from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
+from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.cluster import ClusterBell
 from gapless.engine.embedded import EmbeddedBell
@@ -42,6 +46,7 @@ from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
 from gapless.store import pages, payloads, queues, rows
 from gapless.store import series as ledger
+from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.workers import Worker as WorkerRow
@@ -116,7 +121,9 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
-        self.jobs = Jobs(store, self.catalogue, clock, self._ring)
+        #: Who acts here; see `acting`.
+        self.actor = Actor(name=owner(), via=Via.LOCAL)
+        self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -128,6 +135,21 @@ class Gapless:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def acting(self, actor: Actor) -> Gapless:
+        """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
+        hands = copy.copy(self)
+        hands.actor, hands.jobs = actor, self.jobs.by(actor)
+        return hands
+
+    @property
+    def accounts(self) -> Accounts:
+        """Accounts, sessions and tokens."""
+        return Accounts(self.store, self.clock, self.actor)
+
+    def server_key(self) -> str:
+        """The key with which the servers of this history sign sessions, made once."""
+        return self.store.write(lambda tx: shared.agree(tx, "session.key", secrets.token_hex(32)), urgent=True)
 
     def close(self) -> None:
         """Stop what runs in this process (its segments are given back) and close the database."""
@@ -428,7 +450,7 @@ class Gapless:
         recheck: int,
     ) -> Wish:
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=Kind.COLLECT,
             dataset=dataset.name,
             series=tuple(names),
@@ -487,7 +509,7 @@ class Gapless:
         """The wish of a standing job."""
         start = dataset.frontier(self.clock.now() - MARGIN)
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=Kind.FOLLOW,
             dataset=dataset.name,
             series=self.catalogue.series(dataset, list(names)),

@@ -28,10 +28,11 @@ from sqlalchemy import (
     update,
 )
 
+from gapless.core.actor import ENGINE
 from gapless.core.job import Direction, JobState
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import DAY, Instant
-from gapless.store import queues, segments
+from gapless.store import audit, queues, segments
 from gapless.store import series as store_series
 from gapless.store.database import Tx
 from gapless.store.schema import budget, job, segment
@@ -226,8 +227,10 @@ def claim(
         if not store_series.lock(tx, found.series, waits=waits):
             return None
         if tx.run(_CLAIM, its_id=found.id, its_worker=worker, now=now) == 1:
-            if job_state == JobState.PENDING:
-                tx.run(_START_JOB, its_id=found.job, now=now)
+            if job_state == JobState.PENDING and tx.run(_START_JOB, its_id=found.job, now=now):
+                audit.add(
+                    tx, now, ENGINE, "job.started", f"job/{found.job}", before=job_state, after=JobState.RUNNING.value
+                )
             claimed = replace(found, state=_RUNNING, epoch=found.epoch + 1)
             return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
     return None

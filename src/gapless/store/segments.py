@@ -61,6 +61,17 @@ _OF_JOB = Statement(
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
 )
+_PAGE_OF_JOB = Statement(
+    select(*COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
+    .select_from(JOINED)
+    .where(segment.c.job == _b("job"))
+    .order_by(
+        case((segment.c.state == word(_RUNNING), 0), (segment.c.state == word(_WAITING), 1), else_=2),
+        segment.c.id.desc(),
+    )
+    .limit(_b("most"))
+    .offset(_b("skipped"))
+)
 _INSERT = Statement(
     insert(segment).values(
         job=_b("job"),
@@ -462,6 +473,13 @@ def of_job(tx: Tx, job_id: int) -> list[Detail]:
     """All segments of a job, oldest first."""
     wide = len(COLUMNS)
     return [Detail(of_row(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
+
+
+def page_of_job(tx: Tx, job_id: int, most: int, skipped: int = 0) -> list[Detail]:
+    """Some segments of a job: those that run first, then those that wait, then the others, the newest first."""
+    wide = len(COLUMNS)
+    found = tx.rows(_PAGE_OF_JOB, job=job_id, most=most, skipped=skipped)
+    return [Detail(of_row(row[:wide]), *row[wide:]) for row in found]
 
 
 def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:

@@ -20,8 +20,8 @@ from gapless.store.sqlite import SQLite, dbapi
 T = TypeVar("T")
 
 #: The revision of `migrations/` that this program needs.
-HEAD = "0003"
-_KNOWN = ["0001", "0002", "0003"]
+HEAD = "0007"
+_KNOWN = ["0001", "0002", "0003", "0007"]
 
 
 class Store:
