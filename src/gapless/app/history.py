@@ -44,7 +44,7 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import pages, payloads, queues, rows
+from gapless.store import claims, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
@@ -213,7 +213,7 @@ class Gapless:
         """
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series], report)
-        day = None if as_of is None else self._day(found, as_of)
+        day = None if as_of is None else self.day(found, as_of)
         asked, _ = self.span(found, start, end, days, [name])
         if fill:
             self._fill_for_reading(found, name, asked, recheck, progress)
@@ -223,7 +223,7 @@ class Gapless:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked, day=day)
 
-    def _day(self, dataset: Dataset, as_of: When) -> str:
+    def day(self, dataset: Dataset, as_of: When) -> str:
         """The last day that a time names, in the dataset's zone."""
         if dataset.revisions is None:
             raise UsageError(
@@ -327,7 +327,11 @@ class Gapless:
             found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
         )
         with self.store.read() as tx:
-            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+            return self.planned(tx, wish)
+
+    def planned(self, tx: Tx, wish: Wish) -> Plan:
+        """What a wish needs."""
+        return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
 
     def series(self, dataset: Dataset) -> list[str]:
         """All series of a dataset that the store knows."""
@@ -600,6 +604,11 @@ class Gapless:
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
         self.store.write(lambda tx: queues.set_limit(tx, queue.value, limit), urgent=True)
+        self._ring()
+
+    def allow_running(self, most: int) -> None:
+        """Let at most so many jobs of the whole history run at once; the others wait `pending`."""
+        self.store.write(lambda tx: shared.put(tx, claims.RUNNING_JOBS, str(most)), urgent=True)
         self._ring()
 
     def watch(self, job_id: int) -> Running:

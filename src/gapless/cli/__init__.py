@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from gapless.cli import collect, db, jobs, machine, read, serve, show
+from gapless.cli import accounts, collect, db, jobs, machine, read, serve, show
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -29,6 +29,9 @@ machine.register(app)
 serve.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(db.app, name="db")
+app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.tokens, name="token")
+app.add_typer(accounts.audits, name="audit")
 
 
 @app.callback(invoke_without_command=True)

@@ -34,6 +34,7 @@ def serve(
     with history(database) as app:
         where = host or app.settings.host
         _let_somebody_in(app, where)
+        app.allow_running(app.settings.running_jobs)
         if (slots or str(app.settings.slots)).strip() != "0":
             app.worker([Queue.LIVE, Queue.DAILY, Queue.BACKFILL], slots_of(slots or str(app.settings.slots)))
         _run(app, where, app.settings.port if port is None else port, stop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +20,7 @@ from gapless.server.context import Context
 from gapless.server.guard import Guard
 from gapless.server.live import Live
 from gapless.server.plans import Plans
+from gapless.server.vitals import Vitals
 
 #: Threads that answer requests: each has a connection of its own to the database.
 THREADS = 12
@@ -30,13 +30,15 @@ _ABOUT = "Keeps the history of financial series complete. Send a token as `Autho
 def make_app(history: Gapless) -> FastAPI:
     """The application; the history stays the caller's to close."""
     access, board = Access(history), Board(history)
-    live = Live(history, board)
+    live, vitals = Live(history, board), Vitals()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         live.start(asyncio.get_running_loop())
+        watching = asyncio.create_task(vitals.watch())
         yield
+        watching.cancel()
         await to_thread.run_sync(live.stop)
 
     app = FastAPI(
@@ -48,14 +50,14 @@ def make_app(history: Gapless) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.context = Context(history, access, board, live, Plans(), time.monotonic())
+    app.state.context = Context(history, access, board, live, Plans(), vitals)
     app.state.history = history
     problems.install(app)
     for router in routers():
         app.include_router(router)
     _pages(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
-    app.add_middleware(Guard, access=access)
+    app.add_middleware(Guard, access=access, vitals=vitals)
     return app
 
 

@@ -13,6 +13,7 @@ from gapless.core.job import Job, JobState, Kind, Priority
 from gapless.core.redact import redacted
 from gapless.core.span import SECOND, Instant, iso
 from gapless.engine.progress import Progress
+from gapless.engine.units import Units
 from gapless.store import joblist
 
 #: Jobs kept in mind.
@@ -35,6 +36,8 @@ class Look:
 
     sign: tuple[Any, ...]
     progress: Progress
+    #: Where the dataset's periods are counted.
+    units: Units | None
     at: float
     cost: float
 
@@ -71,6 +74,8 @@ class Board:
         self._looks: OrderedDict[int, Look] = OrderedDict()
         self._names: OrderedDict[int, list[str]] = OrderedDict()
         self._paces: dict[int, Pace] = {}
+        self._budgets: dict[str, Pace] = {}
+        self._beats: dict[str, tuple[int, float]] = {}
 
     # -- what is seen
 
@@ -79,15 +84,26 @@ class Board:
         plain = _plain(job)
         if plain is not None and not fresh:
             return plain
+        return self._seen(job, fresh=fresh).progress
+
+    def units(self, job: Job, *, fresh: bool = False) -> Units | None:
+        """The (series, period) pairs of a job, as last seen; None where nobody counts them."""
+        dataset = self._history.catalogue.datasets.get(job.dataset)
+        if dataset is None or not dataset.has_units:
+            return None
+        return self._seen(job, fresh=fresh).units
+
+    def _seen(self, job: Job, *, fresh: bool) -> Look:
         with self._lock:
             known = self._looks.get(job.id)
         if known is not None and not fresh and not self.is_due(job, known):
-            return known.progress
+            return known
         began = time.monotonic()
-        made = self._history.progress(job.id)
+        progress, units = self._history.progress(job.id), self._history.units(job.id)
         now = time.monotonic()
+        made = Look(_sign(job), progress, units, now, now - began)
         with self._lock:
-            self._looks[job.id] = Look(_sign(job), made, now, now - began)
+            self._looks[job.id] = made
             self._looks.move_to_end(job.id)
             while len(self._looks) > KEPT:
                 self._looks.popitem(last=False)
@@ -139,6 +155,35 @@ class Board:
             found = self._paces.get(job_id)
             return found.per_second if found is not None and found.seen else (0.0, 0.0)
 
+    def count_budgets(self, requests: dict[str, int]) -> None:
+        """Take the counters of all budgets in."""
+        now = time.monotonic()
+        with self._lock:
+            self._budgets = {one: self._budgets.get(one, Pace()) for one in requests}
+            for one, number in requests.items():
+                self._budgets[one].add(now, 0, number)
+
+    def used(self, key: str) -> float:
+        """Departures a second of a budget."""
+        with self._lock:
+            found = self._budgets.get(key)
+            return found.per_second[1] if found is not None and found.seen else 0.0
+
+    def silence(self, worker: str, beat: int) -> float:
+        """Seconds since a worker's beat was seen to move."""
+        now = time.monotonic()
+        with self._lock:
+            if self._beats.get(worker, (None, now))[0] != beat:
+                self._beats[worker] = (beat, now)
+            return round(now - self._beats[worker][1], 1)
+
+    def see(self, beats: dict[str, int]) -> None:
+        """Take the beats of all workers in."""
+        for worker, beat in beats.items():
+            self.silence(worker, beat)
+        with self._lock:
+            self._beats = {one: seen for one, seen in self._beats.items() if one in beats}
+
     def speed(self) -> tuple[float, float]:
         """Rows and requests a second of all jobs."""
         with self._lock:
@@ -184,10 +229,7 @@ class Board:
             "backward": round(made.ends[1], 5),
             "processed": made.processed,
             "total": made.total,
-            "cached": made.cached,
-            "ok": max(0, made.processed - made.cached - made.failed),
-            "skip": 0,
-            "fail": made.failed,
+            **dict(zip(("ok", "cached", "skip", "fail"), self._counted(job, made), strict=True)),
             "failed": made.failed,
             "rows": made.rows,
             "requests": made.requests,
@@ -202,6 +244,13 @@ class Board:
             "endedAt": _when(job.ended_at),
         }
 
+    def _counted(self, job: Job, made: Progress) -> tuple[int, int, int, int]:
+        """ok, cached, skip, fail: units where they are counted, else cells."""
+        its = self.units(job)
+        if its is not None:
+            return its.ok, its.cached, its.skip, its.fail
+        return max(0, made.processed - made.cached - made.failed), made.cached, 0, made.failed
+
     def delta(self, job: Job) -> list[Any]:
         """The same in short, for live lists: see `live.FIELDS`."""
         made = self.look(job)
@@ -212,10 +261,7 @@ class Board:
             None if job.kind == Kind.FOLLOW else round(made.percent, 3),
             round(made.ends[0], 5),
             round(made.ends[1], 5),
-            max(0, made.processed - made.cached - made.failed),
-            made.cached,
-            0,
-            made.failed,
+            *self._counted(job, made),
             made.rows,
             made.requests,
             round(requests, 2),

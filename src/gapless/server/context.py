@@ -13,6 +13,7 @@ from gapless.server.access import Access
 from gapless.server.board import Board
 from gapless.server.live import Live
 from gapless.server.plans import Plans
+from gapless.server.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class Context:
     board: Board
     live: Live
     plans: Plans
-    #: Monotonic seconds when the server began.
-    began: float
+    vitals: Vitals
 
 
 def _context(connection: HTTPConnection) -> Context:

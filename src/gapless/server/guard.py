@@ -6,6 +6,7 @@ Plain ASGI: one pass, no task of its own, so that streams and sockets go through
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gapless.core.errors import GaplessError
 from gapless.server.access import Access, is_same_origin
 from gapless.server.problems import Problem, problem_of
+from gapless.server.vitals import Vitals
 
 #: Bytes of a request's body, and of its path and query.
 BODY, TARGET = 2_000_000, 16_000
@@ -35,9 +37,10 @@ _POLICY = (
 class Guard:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, vitals: Vitals) -> None:
         self._app = app
         self._access = access
+        self._vitals = vitals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -45,7 +48,8 @@ class Guard:
             return
         state: dict[str, Any] = scope.setdefault("state", {})
         state["nonce"], state["user"] = secrets.token_urlsafe(16), None
-        send = send if scope["type"] == "websocket" else _with_headers(scope, send, state["nonce"])
+        if scope["type"] == "http":
+            send = self._measured(scope, _with_headers(scope, send, state["nonce"]))
         try:
             _check_target(scope)
             await self._identify(scope, state)
@@ -61,6 +65,19 @@ class Guard:
             await _answer(problem, scope, receive, send)
         except GaplessError as error:
             await _answer(problem_of(error), scope, receive, send)
+
+    def _measured(self, scope: Scope, send: Send) -> Send:
+        """Note how long the answer took to begin, under the name of its route."""
+        began = time.perf_counter()
+
+        async def wrapped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Names of routes, not paths: those have no end.
+                route = getattr(scope.get("route"), "path", "none")
+                self._vitals.answered(scope["method"], route, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        return wrapped
 
     async def _identify(self, scope: Scope, state: dict[str, Any]) -> None:
         if scope["path"].startswith(OPEN):

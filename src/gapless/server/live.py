@@ -24,7 +24,7 @@ from gapless.core.job import Job, JobState
 from gapless.core.redact import redacted
 from gapless.core.span import SECOND
 from gapless.server.board import Board
-from gapless.store import audit, events, joblist, jobs
+from gapless.store import audit, budgets, events, joblist, jobs, workers
 from gapless.store.joblist import Filter
 
 log = structlog.get_logger("gapless.server")
@@ -153,9 +153,19 @@ class Live:
     def _look(self) -> None:
         with self._history.store.read() as tx:
             self._board.count(joblist.totals(tx))
-            if not self._listeners:
-                self._last_audit = audit.top(tx)
-                return
+            self._board.count_budgets({one.key: one.requests for one in budgets.every(tx)})
+            self._board.see({one.id: one.beat for one in workers.every(tx)})
+            waits = bool(audit.unsealed(tx))
+            is_heard = bool(self._listeners)
+            self._last_audit = self._last_audit if is_heard else audit.top(tx)
+        if waits:
+            # Workers do it, too; a server without slots may be all there is.
+            self._history.store.write(audit.seal)
+        if is_heard:
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._history.store.read() as tx:
             counts = jobs.states(tx)
             moved = self._moved(audit.since(tx, max(0, self._last_audit - OVERLAP), MOST + OVERLAP + 1))
             running = joblist.page(tx, Filter(states=(JobState.RUNNING.value,)), most=MOST)

@@ -33,12 +33,15 @@ class Problem(HTTPException):
         hint: str = "",
         headers: Mapping[str, str] | None = None,
         errors: list[dict[str, str]] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
         self.status = status
         self.field = field
         self.hint = hint
         self.errors = errors or []
+        #: Members of its own.
+        self.more = dict(more or {})
 
     @property
     def body(self) -> dict[str, Any]:
@@ -50,7 +53,7 @@ class Problem(HTTPException):
             "detail": redacted(self.detail),
         }
         said |= {key: text for key, text in (("field", self.field), ("hint", self.hint)) if text}
-        return said | ({"errors": self.errors} if self.errors else {})
+        return said | ({"errors": self.errors} if self.errors else {}) | self.more
 
     def answer(self) -> Response:
         """The answer."""
@@ -81,6 +84,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GaplessError, _gapless)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OverflowError, _overflow)
     app.add_exception_handler(Exception, _fault)
 
 
@@ -105,6 +109,10 @@ async def _invalid(_: Request, error: Exception) -> Response:
     errors = [{"field": _place(one["loc"]), "message": str(one["msg"])} for one in error.errors()][:20]
     first = errors[0] if errors else {"field": "body", "message": "is not understood"}
     return Problem(422, f"{first['field']}: {first['message']}", field=first["field"], errors=errors).answer()
+
+
+async def _overflow(_: Request, __: Exception) -> Response:
+    return Problem(422, "a time or a number is out of range", hint="give times from 1900 to 2200").answer()
 
 
 async def _fault(_: Request, error: Exception) -> Response:

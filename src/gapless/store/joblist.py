@@ -47,12 +47,20 @@ class Filter:
     #: Words that must all be found in number, name, dataset, owner, error or a series.
     words: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
+    #: No newer ones than this number.
+    up_to: int = 0
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """What of it is part of the statement; the rest are parameters."""
         said = (self.dataset, self.owner, self.kind, self.queue, self.series)
-        return (tuple(sorted(set(self.states))), tuple(bool(one) for one in said), len(self.words), len(self.ids))
+        return (
+            tuple(sorted(set(self.states))),
+            tuple(bool(one) for one in said),
+            len(self.words),
+            len(self.ids),
+            bool(self.up_to),
+        )
 
     @property
     def params(self) -> dict[str, Any]:
@@ -64,6 +72,7 @@ class Filter:
             if getattr(self, name):
                 found[f"its_{name}"] = getattr(self, name)
         found |= {f"word{i}": f"%{_escaped(one.lower())}%" for i, one in enumerate(self.words)}
+        found |= {"up_to": self.up_to} if self.up_to else {}
         return found | {f"id{i}": one for i, one in enumerate(self.ids)}
 
 
@@ -87,7 +96,7 @@ def _with_word(name: str) -> ColumnElement[bool]:
 
 
 def _conditions(shape: tuple[Any, ...]) -> list[ColumnElement[bool]]:
-    states, (has_dataset, has_owner, has_kind, has_queue, has_series), words, ids = shape
+    states, (has_dataset, has_owner, has_kind, has_queue, has_series), words, ids, is_bounded = shape
     found: list[ColumnElement[bool]] = [among(job.c.state, states)] if states else []
     if has_dataset:
         found.append(or_(job.c.dataset == _b("its_dataset"), job.c.dataset.like(_b("its_source"), escape="\\")))
@@ -102,6 +111,8 @@ def _conditions(shape: tuple[Any, ...]) -> list[ColumnElement[bool]]:
     found += [_with_word(f"word{i}") for i in range(words)]
     if ids:
         found.append(or_(*(job.c.id == _b(f"id{i}") for i in range(ids))))
+    if is_bounded:
+        found.append(job.c.id <= _b("up_to"))
     return found
 
 

@@ -219,6 +219,11 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+_UNDER_WAY = Statement(
+    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
+        segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
+    )
+)
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
@@ -455,6 +460,14 @@ def revive(tx: Tx, job_id: int) -> int:
 def hurry(tx: Tx, job_id: int, turn: int) -> None:
     """Give the waiting segments of a job a new place in the order of claiming."""
     tx.run(_HURRY, its_job=job_id, its_turn=turn)
+
+
+def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
+    """What the running segments of a series still have before them, as (start, end)."""
+    return [
+        (cursor, end) if direction == Direction.FORWARD else (start, cursor)
+        for start, end, cursor, direction in tx.rows(_UNDER_WAY, its_series=series_id)
+    ]
 
 
 def has_live(tx: Tx, job_id: int) -> bool:

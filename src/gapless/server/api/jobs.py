@@ -57,6 +57,8 @@ class Which(Shape):
     owner: Word = ""
     kind: Word = ""
     queue: Word = ""
+    #: No newer ones: so that pages do not shift while jobs come in.
+    up_to: Annotated[int, Field(ge=0, le=2**53)] = 0
 
     def filter(self) -> Filter:
         """As the store takes it; raises `Problem` for a state that there is not."""
@@ -73,6 +75,7 @@ class Which(Shape):
             owner=self.owner,
             kind=self.kind,
             queue=self.queue,
+            up_to=self.up_to,
             words=tuple(one.removeprefix("#") for one in words(self.q) if one != "#"),
         )
 
@@ -136,7 +139,7 @@ def show(server: Server, caller: Viewer, job_id: Number) -> Response:
     made = server.board.look(job, fresh=job.state == JobState.RUNNING and server.board.last_look(job_id) is None)
     if not made.segments:
         made = server.board.look(job, fresh=True)
-    counted = server.history.units(job_id)
+    counted = server.board.units(job)
     with server.history.store.read() as tx:
         why = reasons(tx, job, server.history.clock.now())
         trouble = events.trouble(tx, job_id, 50)
@@ -148,7 +151,6 @@ def show(server: Server, caller: Viewer, job_id: Number) -> Response:
     return answer(
         {
             **server.board.row(job),
-            **_units_of_row(counted),
             "bar": [round(one, 4) for one in made.bar],
             "segments": made.segments,
             "units": units_json(counted),
@@ -200,6 +202,13 @@ def list_events(
             found = events.of_job(tx, job_id, after=after, most=limit)
     lines = [event_json(one) for one in found if _is_loud(one.level, level)]
     return answer({"lines": lines, "cursor": found[-1].id if found else after})
+
+
+@router.get("/{job_id}/certificate", summary="What it vouches for", responses=problems(404))
+def certificate(server: Server, caller: Viewer, job_id: Number) -> Response:  # noqa: ARG001
+    """Ranges, row counts, content hash, empty and quarantined spans; `gapless jobs certificate --check` compares."""
+    headers = {"Content-Disposition": f'attachment; filename="job-{job_id}.certificate.json"'}
+    return answer(server.history.certificate(job_id), headers=headers)
 
 
 @router.post("/bulk", summary="Steer many jobs")
@@ -268,10 +277,6 @@ def units_json(one: Units | None) -> dict[str, Any] | None:
         "period": None if one.period is None else iso(one.period),
         "error": redacted(one.error),
     }
-
-
-def _units_of_row(one: Units | None) -> dict[str, Any]:
-    return {} if one is None else {"ok": one.ok, "cached": one.cached, "skip": one.skip, "fail": one.fail}
 
 
 def _segment_json(one: segments.Detail) -> dict[str, Any]:
