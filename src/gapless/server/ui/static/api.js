@@ -7,14 +7,16 @@ export class ApiError extends Error {
     super([problem.detail || problem.title || t('error.status', {status}), problem.hint].filter(Boolean).join(' · '));
     this.status = status;
     this.field = problem.field ?? '';
+    this.problem = problem;
   }
 }
 
 export const toLogin = () => location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search));
 
-/** JSON of an API path, sent as `method` with `body` where given. */
-export async function api(path, {method = body === undefined ? 'GET' : 'POST', body, quiet = false} = {}) {
+/** JSON of an API path, sent as `method` with `body` where given; with a `key` it may be sent again and is done once. */
+export async function api(path, {body, method = body === undefined ? 'GET' : 'POST', key = '', quiet = false} = {}) {
   const headers = {accept: 'application/json'};
+  if (key) headers['idempotency-key'] = key;
   if (body !== undefined) headers['content-type'] = 'application/json';
   let answer;
   try {

@@ -9,18 +9,16 @@ import {Heatmap, legend} from './heatmap.js';
 import {spanWords} from './spans.js';
 import './dates.js';
 
-const GAPS = 500;
+const GAPS = 200;
 const datasets = new Map(given('datasets').map(one => [one.name, one]));
 const asked = new URLSearchParams(location.search);
 const filter = {q: asked.get('q') ?? '', dataset: asked.get('dataset') ?? '', only: asked.get('only') ?? '', from: asked.get('from') ?? '', to: asked.get('to') ?? ''};
 let view = asked.get('view') === 'list' ? 'list' : 'map';
-let window_ = null;
 
 const heatmap = new Heatmap({
   box: $('heat'), canvas: $('canvas'), pad: $('pad'), status: $('told'),
   load: async (offset, limit, width) => {
     const found = await api('/coverage?' + query({...filter, width, offset, limit}));
-    window_ = {from: found.from, to: found.to};
     $('nothing').hidden = found.total > 0;
     $('heat').hidden = view === 'list' || !found.total;
     return found;
@@ -35,8 +33,11 @@ function address(one, from, to) {
 
 // -- the list of gaps: the table twin of the map
 
+/** Gaps are gaps, whether or not the map leaves the complete series out. */
+const complete = ({q, dataset, from, to}) => ({q, dataset, from, to});
+
 async function gaps() {
-  const found = await api('/coverage/gaps?' + query({...filter, limit: GAPS}));
+  const found = await api('/coverage/gaps?' + query({...complete(filter), limit: GAPS}));
   say($('gap-count'), found.total ? num(found.total) : '');
   $('fill-all').disabled = !found.total;
   say($('range'), found.total > found.gaps.length ? t('table.range', {a: 1, b: num(found.gaps.length), n: num(found.total)}) : '');
@@ -44,23 +45,33 @@ async function gaps() {
 }
 
 function row(one) {
-  const from = millis(one.start), to = millis(one.end), failed = one.state === 'failed';
+  const from = millis(one.start), to = millis(one.end), failed = one.state !== 'missing';
   return html`<tr><td><a class="link" href="/series/${one.dataset}/${one.series}">${one.series}</a> <span class="mut">${one.dataset}</span></td>
     <td>${instant(from, to - from)}</td><td>${instant(to, to - from)}</td><td class="n">${num(one.cells)}</td>
     <td title="${one.reason ?? ''}"><span class="chip" data-s="${failed ? 'failed' : 'warn'}">${t(failed ? 'coverage.failed' : 'coverage.missing')}</span></td>
     <td class="do"><a class="btn sm" href="/new?${address(one, from, to)}${failed ? '&mode=missing%2Bfailed' : ''}" aria-label="${t('coverage.fill')}: ${one.series} ${instant(from, to - from)}">${t('coverage.fill')}</a></td></tr>`;
 }
 
+/** Series with a gap, by dataset; a page of gaps at a time. */
+async function wanting() {
+  const wishes = new Map();
+  let seen = 0, found;
+  do {
+    found = await api('/coverage/gaps?' + query({...complete(filter), limit: GAPS, offset: seen}));
+    for (const one of found.gaps) wishes.set(one.dataset, (wishes.get(one.dataset) ?? new Set()).add(one.series));
+    seen += found.gaps.length;
+  } while (seen < found.total && found.gaps.length);
+  return {wishes, ...found};
+}
+
 /** One job for each dataset, over every series that has a gap. */
 async function fillAll() {
-  const found = await api('/coverage/gaps?' + query({...filter, limit: 10000}));
-  const wishes = new Map();
-  for (const one of found.gaps) wishes.set(one.dataset, (wishes.get(one.dataset) ?? new Set()).add(one.series));
+  const {wishes, total, from, to} = await wanting();
   const series = [...wishes.values()].reduce((n, names) => n + names.size, 0);
-  if (!await confirmed(t('coverage.fill_all_ask', {gaps: num(found.total), series: num(series), jobs: num(wishes.size)}), t('coverage.fill_all'), t('confirm.no'))) return;
+  if (!await confirmed(t('coverage.fill_all_ask', {gaps: num(total), series: num(series), jobs: num(wishes.size)}), t('coverage.fill_all'), t('confirm.no'))) return;
   const made = [];
   for (const [dataset, names] of wishes) {
-    const span = spanWords(datasets.get(dataset), millis(window_.from), millis(window_.to));
+    const span = spanWords(datasets.get(dataset), millis(from), millis(to));
     made.push(await api('/batch/jobs', {body: {dataset, series: [...names], ...span, mode: 'missing+failed', name: t('coverage.fill_all')}}));
   }
   location.assign(made.length === 1 ? '/jobs/' + made[0].id : '/jobs');

@@ -128,7 +128,6 @@ $('verbs').addEventListener('click', async event => {
   paint();
   reload();
 });
-$('certificate').addEventListener('click', () => location.assign(`/api/batch/jobs/${ID}/certificate`));
 
 // -- live
 

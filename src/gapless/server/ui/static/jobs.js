@@ -5,7 +5,7 @@ import {live, ready} from './live.js';
 import {showRunning} from './shell.js';
 import {settled} from './keys.js';
 import {decimal, duration, num, t} from './text.js';
-import {act, barMarkup, changes, iconButtons, paintBar, paintVerbs, subtitle, sure, title} from './jobview.js';
+import {act, barMarkup, changes, iconButtons, mayAct, paintBar, paintVerbs, subtitle, sure, title} from './jobview.js';
 import {VirtualTable} from './table.js';
 
 const TABS = ['', 'running', 'pending', 'paused', 'incomplete,failed', 'done', 'cancelled'];
@@ -176,7 +176,7 @@ function clear() {
 
 function bulkBar() {
   const n = everything ? table.total : picked.size;
-  $('bulk').hidden = !n;
+  $('bulk').hidden = !n || !mayAct;
   $('all').checked = everything;
   $('all').indeterminate = !everything && n > 0;
   if (n) put($('bulk'), html`<b>${t('jobs.selected', {n: num(n)})}</b>${BULK.map(verb => html`<button class="btn sm ${verb === 'cancel' ? 'dng' : ''}" data-bulk="${verb}">${icon('i-' + verb)}${t('verb.' + verb)}</button>`)}<button class="btn sm" data-bulk="">${t('jobs.clear')}</button>`);

@@ -8,7 +8,9 @@ const VERBS = {
   pending: ['pause', 'cancel'], running: ['pause', 'cancel'], paused: ['resume', 'cancel'],
   incomplete: ['retry', 'clone'], failed: ['retry', 'clone'], cancelled: ['retry', 'clone'], done: ['clone'],
 };
-export const verbsOf = state => VERBS[state] ?? [];
+/** Viewers look on. */
+export const mayAct = document.documentElement.dataset.role !== 'viewer';
+export const verbsOf = state => (mayAct && VERBS[state]) || [];
 export const STATES = Object.keys(VERBS);
 export const isActive = job => job.state === 'running' || job.state === 'pending';
 

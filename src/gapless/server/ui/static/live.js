@@ -55,4 +55,7 @@ export function live(hear, refetch, sub = []) {
 }
 
 /** Mark that the page is usable, for tests and measurements. */
-export const ready = () => performance.mark('ready');
+export function ready() {
+  performance.mark('ready');
+  document.documentElement.dataset.ready = '1';
+}

@@ -40,3 +40,4 @@ form.addEventListener('submit', async event => {
   }
 });
 performance.mark('ready');
+document.documentElement.dataset.ready = '1';

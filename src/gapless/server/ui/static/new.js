@@ -10,10 +10,13 @@ import {Recent} from './recent.js';
 import './dates.js';
 
 const form = $('form');
+const mayStart = document.documentElement.dataset.role !== 'viewer';
 const datasets = new Map(given('datasets').map(one => [one.name, one]));
 const recent = new Recent($('recent-rows'));
 let asked = 0;
 let plan = null;
+/** Names the wish as it stands: sent twice, it still makes one job. */
+let key = crypto.randomUUID();
 
 // -- reading the form
 
@@ -123,7 +126,7 @@ function blame(error) {
 function showPlan(found) {
   plan = found;
   say($('plan-requests'), found ? (found.least !== found.most ? t('plan.between', {a: num(found.least), b: num(found.most)}) : num(found.requests)) : '–');
-  $('start-job').disabled = !found;
+  $('start-job').disabled = !found || !mayStart;
   if (!found) {
     ['plan-stack', 'plan-facts', 'plan-warnings', 'plan-ranges'].forEach(id => $(id).replaceChildren());
     $('plan-exact').hidden = true;
@@ -133,7 +136,7 @@ function showPlan(found) {
   [found.missing, found.stored, found.empty].forEach((n, i) => $('plan-stack').children[i].style.setProperty('--w', n ?? 0));
   const fact = (name, value, key) => html`<div class="kv"><span>${key && html`<i class="sw" data-k="${key}"></i>`}${name}</span><span>${value}</span></div>`;
   put($('plan-facts'), html`${fact(t('plan.missing'), num(found.missing), 'miss')}${fact(t('plan.stored'), num(found.stored), 'fill')}
-    ${fact(t('plan.empty'), num(found.empty), 'empty')}
+    ${found.empty > 0 && fact(t('plan.empty'), num(found.empty), 'empty')}
     ${found.unavailable > 0 && fact(t('plan.unavailable'), num(found.unavailable))}
     ${found.quarantined > 0 && fact(t('plan.quarantined'), num(found.quarantined), 'fail')}
     ${fact(t('plan.time'), html`<b>${duration(found.seconds)}</b> ${found.rate ? t('plan.at', {r: decimal(found.rate)}) : ''}`)}
@@ -141,7 +144,7 @@ function showPlan(found) {
   put($('plan-warnings'), html`${(found.warnings ?? []).map(one => html`<p class="note">${one}</p>`)}`);
   const ranges = found.series.flatMap(one => one.missing.map(([a, b]) => [one.series, millis(a), millis(b)]));
   $('plan-exact').hidden = !ranges.length;
-  say($('plan-count'), t('plan.ranges', {n: num(ranges.length)}));
+  say($('plan-count'), t('plan.ranges', {n: num(found.series.reduce((n, one) => n + (one.ranges ?? one.missing.length), 0))}));
   put($('plan-ranges'), html`${ranges.slice(0, 200).map(([name, a, b]) => html`<li>${name}: ${instant(a, b - a)} – ${instant(b, b - a)}</li>`)}`);
 }
 
@@ -179,6 +182,7 @@ function keep(now) {
 
 const later = settled(look, 200);
 function change() {
+  key = crypto.randomUUID();
   arrange();
   later();
 }
@@ -188,14 +192,23 @@ form.addEventListener('submit', async event => {
   const now = wish();
   $('start-job').disabled = true;
   try {
-    const job = await api('/batch/jobs', {body: {...planned(now), name: now.name, priority: now.priority, autoStart: now.autoStart, planId: plan?.planId}, quiet: true});
+    const job = await api('/batch/jobs', {body: {...planned(now), name: now.name, priority: now.priority, autoStart: now.autoStart, planId: plan?.planId}, key, quiet: true});
     location.assign('/jobs/' + job.id);
   } catch (error) {
-    blame(error);
     toast(error.message);
-    await look();
+    if (error.problem.difference) return changed(error.problem.difference);
+    blame(error);
+    $('start-job').disabled = !plan;
   }
 });
+
+/** The ledger has moved since the plan was shown: say by how much, and plan anew. */
+async function changed(difference) {
+  key = crypto.randomUUID();
+  await look();
+  const ranges = (which, word) => difference.flatMap(one => one[which].map(([a, b]) => html`<li>${t(word)}: ${one.series}, ${instant(millis(a), millis(b) - millis(a))} – ${instant(millis(b), millis(b) - millis(a))}</li>`));
+  put($('plan-warnings'), html`<div class="note" role="status"><p>${t('plan.changed')}</p><ul class="ranges">${ranges('less', 'plan.less').slice(0, 20)}${ranges('more', 'plan.more').slice(0, 20)}</ul></div>`);
+}
 $('copy').addEventListener('click', async () => {
   await navigator.clipboard.writeText($('command').textContent);
   toast(t('plan.copied'));

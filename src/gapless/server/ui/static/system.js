@@ -28,7 +28,8 @@ function tiles(now, metrics) {
   put($('k-loop'), html`${decimal(now.process.loopLagMs ?? 0)}<small>ms</small>`);
   put($('k-memory'), html`${sized(now.process.memoryBytes)}<small>CPU ${num(now.process.cpuPercent ?? metrics.performance.cpuUsage)}%</small>`);
   put($('k-queue'), html`${num(metrics.system.queuedJobs)}<small>${t('system.active', {n: num(metrics.system.activeJobs)})}</small>`);
-  put($('k-database'), html`${sized(now.database.bytes)}<small>${now.database.kind}${now.database.walBytes ? ` · WAL ${bytes(now.database.walBytes).join(' ')}` : ''}</small>`);
+  put($('k-database'), now.database.bytes === null ? html`${now.database.kind}`
+    : html`${sized(now.database.bytes)}<small>${now.database.kind}${now.database.walBytes ? ` · WAL ${bytes(now.database.walBytes).join(' ')}` : ''}</small>`);
   say($('today'), t('system.today', {done: num(metrics.system.completedToday), failed: num(metrics.system.failedToday), share: decimal(metrics.health.errorRate * 100), up: duration(now.process.uptime)}));
 }
 
@@ -49,7 +50,7 @@ function budgets(list) {
     return html`<tr><td class="strong">${one.source}</td><td>${one.group}${one.scope ? ` · ${one.scope}` : ''}</td>
       <td>${chip(blocked ? 'warn' : 'good', blocked ? t('system.blocked', {x: duration((millis(one.blockedUntil) - Date.now()) / 1000)}) : t('system.open'))}</td>
       <td>${meter(Math.min(1, one.used ?? 0), label)}</td><td class="n">${one.rate ? `${decimal(one.rate)} ${t('unit.rps')}` : '∞'}</td>
-      <td class="n">${one.daily ? `${num(one.usedToday ?? 0)} / ${num(one.daily)}` : '–'}</td><td class="n">${one.latencyMs ? `${num(one.latencyMs)} ms` : '–'}</td><td class="n">${num(one.refusals ?? 0)}</td></tr>`;
+      <td class="n">${one.daily ? `${num(one.usedToday ?? 0)} / ${num(one.daily)}` : '–'}</td><td class="n">${num(one.requests ?? 0)}</td><td class="n">${num(one.refusals ?? 0)}</td></tr>`;
   }) : none(8, t('system.no_budgets'))}`);
   all('#budgets .bar').forEach(bar => bar.style.setProperty('--f', bar.getAttribute('aria-valuenow') / 100));
 }
