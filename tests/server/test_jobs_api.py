@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from gapless.core.job import Queue
 from gapless.testing.history import MINUTES, until
 

@@ -12,7 +12,7 @@ _SIGNS = [
     (
         re.compile(
             r"((?:crtfc_key|api[_-]?key|password|passwd|secret|token|access[_-]key|authorization)[\"']?\s*[=:]\s*[\"']?)"
-            r"(?:Bearer\s+)?[^\s\"'&,;}]+",
+            r"(?:Bearer\s+)?[^\s\"'&,;}]{6,}",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",

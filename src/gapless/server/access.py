@@ -155,12 +155,12 @@ def set_cookie(answer: Response, value: str, *, secure: bool) -> None:
     )
 
 
-def is_same_origin(headers: Mapping[str, str], scheme: str) -> bool:
-    """Whether a browser says that its page is ours. One that says nothing is no browser of these years."""
+def is_same_origin(headers: Mapping[str, str], scheme: str, *, absent: bool) -> bool:
+    """Whether a browser says that its page is ours; `absent` is the answer where nothing is said: that is no browser."""
     site = headers.get("sec-fetch-site", "")
     if site:
         return site in ("same-origin", "none")
-    return is_own_origin(headers, scheme, absent=False)
+    return is_own_origin(headers, scheme, absent=absent)
 
 
 def is_own_origin(headers: Mapping[str, str], scheme: str, *, absent: bool) -> bool:

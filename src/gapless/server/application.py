@@ -45,7 +45,7 @@ def make_app(history: Gapless) -> FastAPI:
         title="gapless",
         version=gapless.__version__,
         description=_ABOUT,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

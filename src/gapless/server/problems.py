@@ -70,7 +70,7 @@ def problem_of(error: GaplessError) -> Problem:
     if isinstance(error, NotAllowed):
         return Problem(409, error.message, hint=error.hint)
     if isinstance(error, StoreError):
-        log.warning("server.store_failed", error=str(error))
+        log.warning("server.store_failed", error=redacted(str(error)))
         # Its message may name a path or a host: that is for the log.
         return Problem(503, "the database does not answer", hint="try again", headers={"Retry-After": "2"})
     if isinstance(error, SourceError):

@@ -6,11 +6,18 @@ from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from gapless.server.access import Viewer
+from gapless.server.shapes import answer
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/api/openapi.json")
+def document(request: Request, caller: Viewer) -> Response:  # noqa: ARG001
+    """The document itself."""
+    return answer(request.app.openapi())
 
 
 @router.get("/api/docs")
