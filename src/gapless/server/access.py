@@ -156,7 +156,7 @@ def set_cookie(answer: Response, value: str, *, secure: bool) -> None:
 
 
 def is_same_origin(headers: Mapping[str, str], scheme: str, *, absent: bool) -> bool:
-    """Whether a browser says that its page is ours; `absent` is the answer where nothing is said: that is no browser."""
+    """Whether a browser says that its page is ours; `absent` where nothing is said: that is no browser."""
     site = headers.get("sec-fetch-site", "")
     if site:
         return site in ("same-origin", "none")

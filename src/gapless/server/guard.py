@@ -96,9 +96,9 @@ class Guard:
         if scope["method"] in SAFE or headers.get("authorization"):
             return
         # A cookie travels with requests of other sites, too; what a page of ours sends says so.
-        if (state["user"] is not None or scope["path"] in _DOORS_OF_API) and not is_same_origin(
-            headers, scope["scheme"]
-        ):
+        has_cookie = state["user"] is not None
+        needs = has_cookie or scope["path"] in _DOORS_OF_API
+        if needs and not is_same_origin(headers, scope["scheme"], absent=not has_cookie):
             raise Problem(403, "this request comes from another site", hint="programs send a token instead of a cookie")
 
 
