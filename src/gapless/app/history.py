@@ -28,6 +28,7 @@ from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
+from gapless.core.redact import keep_secret
 from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.accounts import Accounts
@@ -113,6 +114,7 @@ class Gapless:
     """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        keep_secret(*settings.api_keys.values(), settings.admin_password)
         self.store = store
         self.settings = settings
         self.clock = clock

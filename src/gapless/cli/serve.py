@@ -5,15 +5,23 @@ from __future__ import annotations
 import ipaddress
 import signal
 import threading
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gapless.app import Gapless
-from gapless.cli.common import Database, err, history
+from gapless.cli.common import Database, err, history, quiet_logs
 from gapless.cli.machine import slots_of
 from gapless.core.errors import UsageError
 from gapless.core.job import Queue
+
+
+class LogFormat(StrEnum):
+    """For people, or for programs."""
+
+    CONSOLE = "console"
+    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +33,13 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: GAPLESS_HOST.")] = "",
     port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one. Default: GAPLESS_PORT.")] = None,
     slots: Annotated[str, typer.Option("--slots", help="Slots per queue: 4, 1..8, or 0 to run no work.")] = "",
+    log: Annotated[
+        LogFormat, typer.Option("--log", help="How events are written to standard error.")
+    ] = LogFormat.CONSOLE,
     database: Database = None,
 ) -> None:
     """Serve the API and the pages, and run waiting segments; Ctrl-C or SIGTERM finishes the pages under way first."""
+    quiet_logs(verbose=True, json=log is LogFormat.JSON)
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())

@@ -336,11 +336,14 @@ class Jobs:
         self._refuse_twin(tx, self._require(tx, job_id), verb)
         before = jobs.order(tx, job_id, verb, now)
         events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
-        after = MOVES[verb][1].value
-        audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after)
-        if verb == "cancel":
+        if verb == "resume" and segments.counts(tx, job_id)[0].get(SegmentState.RUNNING):
+            # Paused for so short a while that no slot has noticed: it goes on where it is.
+            jobs.move(tx, job_id, "claim", now)
+        elif verb == "cancel":
             segments.cancel(tx, job_id, now)
-        elif verb == "retry":
+        after = self._require(tx, job_id).state
+        audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after)
+        if verb == "retry":
             self._again(tx, before, now)
         return self._require(tx, job_id)
 

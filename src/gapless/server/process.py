@@ -7,12 +7,15 @@ import threading
 from types import TracebackType
 from typing import Self
 
+import structlog
 import uvicorn
 
 from gapless.app import Gapless
 from gapless.core.errors import GaplessError, UsageError
 from gapless.server.application import make_app
 from gapless.server.context import Context
+
+log = structlog.get_logger("gapless.server")
 
 #: Seconds that requests under way have at the end.
 GRACE = 5
@@ -64,6 +67,7 @@ class Serving:
         while not self._server.started:
             self.check()
             self._thread.join(0.01)
+        log.info("server.started", url=self.url, boot=self.context.live.boot)
         return self
 
     def check(self) -> None:
@@ -79,6 +83,7 @@ class Serving:
         self._server.should_exit = True
         self._thread.join(GRACE + 5)
         self._socket.close()
+        log.info("server.stopped", url=self.url)
 
 
 def _bound(host: str, port: int) -> socket.socket:

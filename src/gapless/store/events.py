@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import bindparam, func, insert, select
 
 from gapless.core.span import Instant
@@ -11,6 +12,7 @@ from gapless.store.database import Tx
 from gapless.store.schema import event
 from gapless.store.sql import Statement, word
 
+_log = structlog.get_logger("gapless.job")
 _b = bindparam
 _INSERT = Statement(
     insert(event).values(
@@ -73,7 +75,8 @@ def add(
     segment: int | None = None,
     level: str = "info",
 ) -> None:
-    """Write one line."""
+    """Write one line, to the process's log as well: there it stands a second time if its transaction is repeated."""
+    getattr(_log, level)(name, job=job, segment=segment, message=message[:2000])
     tx.run(_INSERT, at=at, job=job, segment=segment, level=level, name=name, message=message[:2000])
 
 

@@ -38,13 +38,14 @@ class Seen(Shape):
     start: Annotated[Word | None, Field(alias="from")] = None
     end: Annotated[Word | None, Field(alias="to")] = None
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
 class Drawn(Seen):
     """A heatmap of `width` columns; `only=gaps` leaves out what has none."""
 
     only: Literal["", "gaps"] = ""
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
     width: Annotated[int, Field(ge=1, le=4096)] = 900
 
 
