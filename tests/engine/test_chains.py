@@ -46,8 +46,8 @@ def step(name: str = "", **more: object) -> Step:
 
 
 def fill(history: Gapless, name: str = "KRW-BTC") -> Job:
-    history.templates.save(name, "collect", {"dataset": MINUTES, "series": [name], **DAYS}, "owner", replace=True)
-    return history.templates.run(name, "owner").job
+    history.templates.save(name, "collect", {"dataset": MINUTES, "series": [name], **DAYS}, replace=True)
+    return history.templates.run(name).job
 
 
 def done(history: Gapless, job: Job) -> Job:
@@ -68,7 +68,7 @@ def names(history: Gapless, job: Job) -> list[str]:
 def test_one_job_follows_the_other(history: Gapless) -> None:
     """Three steps: each is made when the one before is done, and waits for nothing else."""
     first = fill(history)
-    history.chains.add(first.id, (step("KRW-ETH", **DAYS), step("KRW-XRP", **DAYS)), "owner")
+    history.chains.add(first.id, (step("KRW-ETH", **DAYS), step("KRW-XRP", **DAYS)))
     assert history.chains.tick() == []
     done(history, first)
     (second,) = history.chains.tick()
@@ -86,7 +86,7 @@ def test_one_job_follows_the_other(history: Gapless) -> None:
 def test_what_a_step_does_not_say_is_as_the_job_before_had_it(history: Gapless) -> None:
     """The same series and the same pinned span: what a validation after a fill goes over."""
     first = done(history, fill(history))
-    history.chains.add(first.id, (Step(kind="collect", settings={"mode": "all"}),), "owner")
+    history.chains.add(first.id, (Step(kind="collect", settings={"mode": "all"}),))
     (second,) = history.chains.tick()
     assert (second.dataset, second.span, second.mode) == (first.dataset, first.span, "all")
     assert names(history, second) == names(history, first)
@@ -94,10 +94,10 @@ def test_what_a_step_does_not_say_is_as_the_job_before_had_it(history: Gapless) 
 
 def test_what_follows_a_scheduled_job_stays_on_its_queue(history: Gapless) -> None:
     """A night's collection and its validation must not wait behind somebody's backfill."""
-    history.templates.save("check", "collect", {"mode": "all"}, "owner")
+    history.templates.save("check", "collect", {"mode": "all"})
     settings = {"dataset": MINUTES, "series": ["KRW-BTC"], **DAYS}
-    history.templates.save("nightly", "collect", settings, "owner", then=("check",))
-    history.schedules.add("nightly", "nightly", "0 3 * * *", "UTC", "owner")
+    history.templates.save("nightly", "collect", settings, then=("check",))
+    history.schedules.add("nightly", "nightly", "0 3 * * *", "UTC")
     first = done(history, history.schedules.run_now("nightly").job)
     (second,) = history.chains.tick()
     assert (first.queue, second.queue, second.name) == (Queue.DAILY, Queue.DAILY, "check")
@@ -106,8 +106,8 @@ def test_what_follows_a_scheduled_job_stays_on_its_queue(history: Gapless) -> No
 def test_a_job_that_is_not_done_is_not_followed(history: Gapless, upbit: SandboxProcess) -> None:
     """Nothing is computed from half of the data; after a retry it goes on."""
     first = fill(history)
-    waits = history.chains.add(first.id, (step("KRW-ETH", **DAYS),), "owner")
-    history.chains.add(first.id, (step("KRW-XRP", **DAYS),), "owner", after="ended")
+    waits = history.chains.add(first.id, (step("KRW-ETH", **DAYS),))
+    history.chains.add(first.id, (step("KRW-XRP", **DAYS),), after="ended")
     history.jobs.cancel(first.id)
     assert history.chains.tick() == []
     history.jobs.retry(first.id)
@@ -126,7 +126,7 @@ def test_a_job_that_is_not_done_is_not_followed(history: Gapless, upbit: Sandbox
 def test_all_who_look_make_one_job(history: Gapless, settings: Settings) -> None:
     """Every worker looks for links whose job has ended."""
     first = done(history, fill(history))
-    history.chains.add(first.id, (step("KRW-ETH", **DAYS),), "owner")
+    history.chains.add(first.id, (step("KRW-ETH", **DAYS),))
     with gapless.open(settings=settings) as other, ThreadPoolExecutor(2) as pool:
         made = [job for listed in pool.map(lambda one: one.chains.tick(), (history, other)) for job in listed]
     assert len(made) == 1
@@ -135,10 +135,10 @@ def test_all_who_look_make_one_job(history: Gapless, settings: Settings) -> None
 
 def test_the_same_steps_are_one_link(history: Gapless) -> None:
     """A template that is run twice while its job is under way is followed once."""
-    history.templates.save("after", "collect", {"mode": "all"}, "owner")
+    history.templates.save("after", "collect", {"mode": "all"})
     settings = {"dataset": MINUTES, "series": ["KRW-BTC"], **DAYS}
-    history.templates.save("first", "collect", settings, "owner", then=("after",))
-    first, again = (history.templates.run("first", "owner") for _ in range(2))
+    history.templates.save("first", "collect", settings, then=("after",))
+    first, again = (history.templates.run("first") for _ in range(2))
     assert again.adopted
     assert len(history.chains.every(first.job.id)) == 1
 
@@ -146,8 +146,8 @@ def test_the_same_steps_are_one_link(history: Gapless) -> None:
 def test_a_step_that_cannot_become_a_job_is_told(history: Gapless) -> None:
     """The template was good when the chain was made; the job before has other series."""
     first = done(history, fill(history))
-    history.chains.add(first.id, (step(days=1),), "owner")
-    history.chains.add(first.id, (Step(kind="collect", settings={"dataset": "dart.dividends"}),), "owner")
+    history.chains.add(first.id, (step(days=1),))
+    history.chains.add(first.id, (Step(kind="collect", settings={"dataset": "dart.dividends"}),))
     made = history.chains.tick()
     assert len(made) == 1
     failed = next(one for one in history.chains.every(first.id) if one.state == "failed")
@@ -169,12 +169,12 @@ def test_wrong_steps_are_refused(history: Gapless, wrong: Step, field: str) -> N
     """Before the job has run for hours."""
     first = fill(history)
     with pytest.raises(UsageError) as told:
-        history.chains.add(first.id, (wrong,), "owner")
+        history.chains.add(first.id, (wrong,))
     assert told.value.field == field
     with pytest.raises(UsageError, match="no job 99"):
-        history.chains.add(99, (step("KRW-ETH", **DAYS),), "owner")
+        history.chains.add(99, (step("KRW-ETH", **DAYS),))
     with pytest.raises(UsageError, match="after"):
-        history.chains.add(first.id, (step("KRW-ETH", **DAYS),), "owner", after="never")
+        history.chains.add(first.id, (step("KRW-ETH", **DAYS),), after="never")
     assert history.chains.every() == []
 
 
@@ -195,7 +195,7 @@ def test_a_process_that_dies_between_the_end_and_the_next_job_loses_nothing(
 ) -> None:
     """The link is in the database, and so is the end: whoever comes next makes the job, once."""
     first = fill(history)
-    history.chains.add(first.id, (step("KRW-ETH", **DAYS),), "owner")
+    history.chains.add(first.id, (step("KRW-ETH", **DAYS),))
     env = {
         **os.environ,
         "GAPLESS_DATABASE_URL": settings.database_url,

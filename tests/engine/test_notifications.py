@@ -100,7 +100,7 @@ def cancelled(history: Gapless, name: str = "KRW-BTC") -> Job:
 
 
 def add(history: Gapless, receiver: Receiver, *events: str, name: str = "hook") -> str:
-    return history.notifications.add(name, receiver.url, "owner", events or EVENTS).secret
+    return history.notifications.add(name, receiver.url, events or EVENTS).secret
 
 
 def test_a_webhook_is_signed_so_that_the_receiver_can_trust_it(
@@ -258,8 +258,8 @@ def test_a_notification_that_is_gone_takes_its_deliveries_along(history: Gapless
 def test_the_library_apprise_reaches_what_we_do_not(history: Gapless, receiver: Receiver) -> None:
     """Here its own JSON over HTTP; mail, Slack, Telegram and a hundred others go the same way."""
     address = receiver.url.replace("http://", "json://")
-    history.notifications.add("friends", address, "owner")
-    history.notifications.add("later", address, "owner", ("cancelled",))
+    history.notifications.add("friends", address)
+    history.notifications.add("later", address, ("cancelled",))
     job = cancelled(history)
     assert history.deliveries.tick() == 1
     (heard,) = receiver.heard
@@ -277,8 +277,8 @@ def test_secrets_are_used_and_never_shown(
 ) -> None:
     """An address is a key to somebody's channel: not in errors, not in logs, not in what is listed."""
     secret = add(history, receiver)
-    history.notifications.add("dead", f"http://user:hunter2@127.0.0.1:9{SECRET_PATH}", "owner", EVENTS)
-    history.notifications.add("odd", f"json://user:hunter2@127.0.0.1:9{SECRET_PATH}", "owner", EVENTS)
+    history.notifications.add("dead", f"http://user:hunter2@127.0.0.1:9{SECRET_PATH}", EVENTS)
+    history.notifications.add("odd", f"json://user:hunter2@127.0.0.1:9{SECRET_PATH}", EVENTS)
     cancelled(history)
     history.deliveries.tick()
     shown = [repr(one) + shown_address(one) for one in history.notifications.every()]
@@ -307,8 +307,8 @@ def test_a_wrong_notification_is_refused_by_field(
     history: Gapless, name: str, url: str, events: tuple[str, ...], secret: str, field: str
 ) -> None:
     """And the refusal does not repeat the address."""
-    history.notifications.add("hook", "http://127.0.0.1/x", "owner")
+    history.notifications.add("hook", "http://127.0.0.1/x")
     with pytest.raises(UsageError) as told:
-        history.notifications.add(name, url, "owner", events, secret=secret)
+        history.notifications.add(name, url, events, secret=secret)
     assert told.value.field == field
     assert len(history.notifications.every()) == 1

@@ -57,7 +57,7 @@ def rows_of(history: Gapless, job: Job) -> dict[str, int]:
 
 def test_a_job_goes_after_two_years_with_all_that_is_its_own(history: Gapless, clock: ManualClock) -> None:
     """Not a day before; younger and unfinished ones stay, and so do the facts it found out."""
-    history.notifications.add("hook", "http://127.0.0.1:9/x", "owner", ("cancelled",))
+    history.notifications.add("hook", "http://127.0.0.1:9/x", ("cancelled",))
     old, unfinished = ended(history), history.backfill(MINUTES, "KRW-ETH", days=2, here=False).job
     history.store.write(lambda tx: chains.add(tx, old.id, "owner", "done", (), clock.now()))
     with history.store.read() as tx:
@@ -97,7 +97,7 @@ def test_log_lines_go_after_ninety_days(history: Gapless, clock: ManualClock) ->
 
 def test_what_still_waits_to_be_told_is_kept(history: Gapless, clock: ManualClock) -> None:
     """However old: it is given up by its attempts, not by its age."""
-    history.notifications.add("hook", "http://127.0.0.1:9/x", "owner", ("cancelled",))
+    history.notifications.add("hook", "http://127.0.0.1:9/x", ("cancelled",))
     ended(history)
     ended(history, "KRW-ETH")
     first = history.deliveries.recent()[-1]

@@ -222,6 +222,7 @@ def anything(table: Table, number: int) -> dict[str, Any]:
         "end": 2,
         "cursor": 1,
         "job": number,
+        "role": "viewer",
         "state": states.get(table.name, "done"),
         "after": "ended",
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gapless.core.actor import ENGINE
 from gapless.core.errors import GaplessError
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ class Duty:
 class Duties:
     """The threads of one process."""
 
-    def __init__(self, app: Gapless) -> None:
-        self._app = app
+    def __init__(self, app: Gapless, *, makes: bool = True) -> None:
+        """`makes` is False for a process without slots: a run may have to fetch a directory first."""
+        # What is done here follows from the work itself; a run of a schedule is its owner's.
+        self._app = app = app.acting(ENGINE)
         self._closing = threading.Event()
-        # A run may have to fetch a directory first, which takes slots: without any, a worker makes the runs.
         making = [Duty("schedules", 1.0, app.schedules.tick), Duty("chains", 1.0, app.chains.tick)]
         starting = [
-            *(making if app.settings.slots else []),
+            *(making if makes else []),
             Duty("forecasts", 2.0, app.forecasts.tick),
             Duty("waiting", 10.0, app.notifications.tick),
         ]

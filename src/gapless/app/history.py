@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import json
 import os
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +20,7 @@ import polars as pl
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.app.wishes import Wishes
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
@@ -27,8 +30,10 @@ from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
+from gapless.core.redact import keep_secret
 from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
+from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.chains import Chains
 from gapless.engine.cluster import ClusterBell
@@ -49,8 +54,9 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import pages, payloads, queues, rows
+from gapless.store import claims, pages, payloads, queues, rows
 from gapless.store import series as ledger
+from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
@@ -118,6 +124,7 @@ class Gapless:
     """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        keep_secret(*settings.api_keys.values(), settings.admin_password)
         self.store = store
         self.settings = settings
         self.clock = clock
@@ -126,15 +133,11 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
-        self.jobs = Jobs(store, self.catalogue, clock, self._ring)
-        wishes = Wishes(self)
-        self.templates = Templates(store, clock, wishes)
-        self.schedules = Schedules(store, clock, self.templates, self._ring)
-        self.chains = Chains(store, clock, self.jobs, wishes)
-        self.notifications = Notifications(store, clock)
+        #: Who acts here; see `acting`.
+        self.actor = Actor(name=owner(), via=Via.LOCAL)
+        self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
         self.deliveries = Deliveries(store, clock)
         self.forecasts = Forecasts(store, self.catalogue, self.jobs, clock)
-        self.retention = Retention(store, clock)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -146,6 +149,46 @@ class Gapless:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def acting(self, actor: Actor) -> Gapless:
+        """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
+        hands = copy.copy(self)
+        hands.actor, hands.jobs = actor, self.jobs.by(actor)
+        return hands
+
+    @property
+    def accounts(self) -> Accounts:
+        """Accounts, sessions and tokens."""
+        return Accounts(self.store, self.clock, self.actor)
+
+    @property
+    def templates(self) -> Templates:
+        """Wishes under names."""
+        return Templates(self.store, self.clock, Wishes(self), self.actor)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Templates that run by the clock."""
+        return Schedules(self.store, self.clock, self.templates, self._ring, self.actor)
+
+    @property
+    def chains(self) -> Chains:
+        """Jobs that follow jobs."""
+        return Chains(self.store, self.clock, self.jobs, Wishes(self), self.actor)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Whom to tell."""
+        return Notifications(self.store, self.clock, self.actor)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long things are kept."""
+        return Retention(self.store, self.clock, self.actor)
+
+    def server_key(self) -> str:
+        """The key with which the servers of this history sign sessions, made once."""
+        return self.store.write(lambda tx: shared.agree(tx, "session.key", secrets.token_hex(32)), urgent=True)
 
     def close(self) -> None:
         """Stop what runs in this process (its segments are given back) and close the database."""
@@ -210,7 +253,7 @@ class Gapless:
         """
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series], report)
-        day = None if as_of is None else self._day(found, as_of)
+        day = None if as_of is None else self.day(found, as_of)
         asked, _ = self.span(found, start, end, days, [name])
         if fill:
             self._fill_for_reading(found, name, asked, recheck, progress)
@@ -220,7 +263,7 @@ class Gapless:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked, day=day)
 
-    def _day(self, dataset: Dataset, as_of: When) -> str:
+    def day(self, dataset: Dataset, as_of: When) -> str:
         """The last day that a time names, in the dataset's zone."""
         if dataset.revisions is None:
             raise UsageError(
@@ -323,7 +366,11 @@ class Gapless:
             found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
         )
         with self.store.read() as tx:
-            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+            return self.planned(tx, wish)
+
+    def planned(self, tx: Tx, wish: Wish) -> Plan:
+        """What a wish needs."""
+        return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
 
     def zone_of(self, template: Template) -> str:
         """Whose clock a schedule of a template follows if nobody says: that of its dataset."""
@@ -458,7 +505,7 @@ class Gapless:
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=kind,
             params=json.dumps(params or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
             dataset=dataset.name,
@@ -527,7 +574,7 @@ class Gapless:
         """The wish of a standing job."""
         start = dataset.frontier(self.clock.now() - MARGIN)
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=Kind.FOLLOW,
             dataset=dataset.name,
             series=self.catalogue.series(dataset, list(names)),
@@ -625,6 +672,11 @@ class Gapless:
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
         self.store.write(lambda tx: queues.set_limit(tx, queue.value, limit), urgent=True)
+        self._ring()
+
+    def allow_running(self, most: int) -> None:
+        """Let at most so many jobs of the whole history run at once; the others wait `pending`."""
+        self.store.write(lambda tx: shared.put(tx, claims.RUNNING_JOBS, str(most)), urgent=True)
         self._ring()
 
     def watch(self, job_id: int) -> Running:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gapless.core.actor import Actor
 from gapless.core.errors import UsageError
 from gapless.core.job import Job, Kind, Priority, Queue, Wish
 from gapless.core.span import iso
@@ -70,14 +71,14 @@ class Wishes:
             if one.series:
                 self._app.catalogue.series(dataset, list(one.series), one.report)
 
-    def prepare(self, step: Step, *, owner: str, queue: Queue | None = None, before: Job | None = None) -> Making:
-        """Do all that may take long or fail; what is returned makes the job in the caller's transaction."""
+    def prepare(self, step: Step, *, actor: Actor, queue: Queue | None = None, before: Job | None = None) -> Making:
+        """Do all that may take long or fail; what is returned makes the actor's job in the caller's transaction."""
         one, kind = said(step.settings), self._kind(step.kind)
         if before is not None:
             one = self._after(one, before)
-        wish = replace(self._wish(one, kind), owner=owner)
+        wish = replace(self._wish(one, kind), owner=actor.name)
         self._app.ready_for(wish)
-        return self._app.jobs.maker(
+        return self._app.jobs.by(actor).maker(
             wish,
             queue=queue,
             priority=priority_of(one.priority),

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gapless.app.history import owner
 from gapless.app.shown import chain_json
 from gapless.cli.common import AsJson, Database, dump, history, out, table
 from gapless.cli.workflow import steps_said
@@ -33,7 +32,7 @@ def add(
     """Let the jobs of templates follow a job, one after the other."""
     with history(database) as opened:
         steps = opened.templates.steps(tuple(template), field="template")
-        made = opened.chains.add(job, steps, owner(), after=after)
+        made = opened.chains.add(job, steps, after=after)
     out.print(f"chain {made}: job {job} → {steps_said(steps)}", highlight=False, markup=False)
 
 

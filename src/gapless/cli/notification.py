@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from gapless.app.history import owner
 from gapless.app.shown import delivery_json, notification_json
 from gapless.cli.common import AsJson, Database, dump, err, history, out, table, when
 from gapless.cli.workflow import Name
@@ -35,7 +34,7 @@ def add(
     """Tell an address from now on. The secret that signs webhooks is shown this once."""
     address = sys.stdin.readline().strip() if url == "-" else url
     with history(database) as opened:
-        made = opened.notifications.add(name, address, owner(), tuple(on or USUAL))
+        made = opened.notifications.add(name, address, tuple(on or USUAL))
     out.print(f"notification {name} to {shown_address(made.notification)}", highlight=False, markup=False)
     if made.secret:
         out.print(made.secret, highlight=False, markup=False)

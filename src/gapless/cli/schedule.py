@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gapless.app.history import owner
 from gapless.app.shown import schedule_json
 from gapless.cli.common import AsJson, Database, dump, history, out, table, when
 from gapless.cli.workflow import Name, made_said
@@ -34,7 +33,7 @@ def add(
     """Run a template by the clock. `gapless worker` and `gapless serve` make the runs."""
     with history(database) as opened:
         zone = zone or opened.zone_of(opened.templates.get(template))
-        made = opened.schedules.add(name, template, cron, zone, owner())
+        made = opened.schedules.add(name, template, cron, zone)
     out.print(f"schedule {made.name} runs next at {when(made.next_at)}", highlight=False, markup=False)
 
 

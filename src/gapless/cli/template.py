@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gapless.app.history import owner
 from gapless.app.shown import template_json
 from gapless.cli.collect import DirectionOption, ModeOption, Recheck, SeriesFile
 from gapless.cli.common import AsJson, Database, Days, From, Report, To, dump, history, out, series_of, table, when
@@ -70,7 +69,7 @@ def add(
     if days is not None:
         said["days"] = days
     with history(database) as opened:
-        made = opened.templates.save(name, kind, said, owner(), then=tuple(then or ()), replace=replace)
+        made = opened.templates.save(name, kind, said, then=tuple(then or ()), replace=replace)
     out.print(f"template {made.name}: {short(made.settings)}", highlight=False, markup=False)
 
 
@@ -107,4 +106,4 @@ def remove(name: Name, database: Database = None) -> None:
 def run(name: Name, database: Database = None) -> None:
     """Make the job of a template now."""
     with history(database) as opened:
-        made_said(opened, opened.templates.run(name, owner()))
+        made_said(opened, opened.templates.run(name))

@@ -6,13 +6,14 @@ moves the link: once, whoever else looks, and also when the process that ended t
 
 from __future__ import annotations
 
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock
-from gapless.core.errors import GaplessError, NotAllowed, UsageError
+from gapless.core.errors import GaplessError, NotAllowed, NotFound, UsageError
 from gapless.core.job import Job, Queue
 from gapless.core.span import SECOND
 from gapless.engine.jobs import Jobs, Made
 from gapless.engine.templates import Starter
-from gapless.store import chains, events, jobs
+from gapless.store import audit, chains, events, jobs
 from gapless.store.chains import Chain, Step
 from gapless.store.database import Tx
 from gapless.store.store import Store
@@ -23,15 +24,16 @@ AFTER = ("done", "ended")
 
 
 class Chains:
-    """Verbs on chains."""
+    """Verbs on chains, done by `actor`."""
 
-    def __init__(self, store: Store, clock: Clock, verbs: Jobs, starter: Starter) -> None:
+    def __init__(self, store: Store, clock: Clock, verbs: Jobs, starter: Starter, actor: Actor) -> None:
         self._store = store
         self._clock = clock
         self._jobs = verbs
         self._starter = starter
+        self._actor = actor
 
-    def add(self, job_id: int, steps: tuple[Step, ...], owner: str, *, after: str = "done") -> int:
+    def add(self, job_id: int, steps: tuple[Step, ...], *, after: str = "done") -> int:
         """Let steps follow a job, one after the other; `after` "ended" also when it is incomplete or failed.
 
         Returns the link's id. Raises `UsageError` for a step that cannot become a job.
@@ -46,8 +48,10 @@ class Chains:
 
         def write(tx: Tx) -> int:
             if jobs.lock(tx, job_id) is None:
-                raise UsageError(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
-            return chains.add(tx, job_id, owner, after, steps, now)
+                raise NotFound(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
+            said = f"{after}: {', '.join(one.name or one.kind for one in steps)}"
+            audit.add(tx, now, self._actor, "chain.added", f"job/{job_id}", after=said)
+            return chains.add(tx, job_id, self._actor.name, after, steps, now)
 
         return self._store.write(write)
 
@@ -58,9 +62,27 @@ class Chains:
         with self._store.read() as tx:
             return chains.every(tx) if job_id is None else chains.of_job(tx, job_id)
 
+    def get(self, chain_id: int) -> Chain:
+        """A link by its number; raises `NotFound`."""
+        with self._store.read() as tx:
+            found = chains.get(tx, chain_id)
+        if found is None:
+            raise NotFound(
+                f"chain: there is no chain {chain_id}", field="chain", hint="`gapless chain list` shows them"
+            )
+        return found
+
     def remove(self, chain_id: int) -> None:
         """Take a link away that still waits; raises `NotAllowed`."""
-        if not self._store.write(lambda tx: chains.remove(tx, chain_id)):
+        self.get(chain_id)
+
+        def write(tx: Tx) -> bool:
+            is_gone = chains.remove(tx, chain_id)
+            if is_gone:
+                audit.add(tx, self._clock.now(), self._actor, "chain.removed", f"chain/{chain_id}")
+            return is_gone
+
+        if not self._store.write(write):
             raise NotAllowed(f"chain {chain_id} does not wait any more", hint="`gapless chain list` shows them")
 
     def tick(self) -> list[Job]:
@@ -77,7 +99,8 @@ class Chains:
         # What follows a scheduled job stays on the queue that backfills cannot fill.
         queue = Queue.DAILY if before.queue == Queue.DAILY else None
         try:
-            make = self._starter.prepare(link.steps[0], owner=link.owner, queue=queue, before=before)
+            actor = Actor(name=link.owner, via=Via.CHAIN, reason=f"after job {link.job}")
+            make = self._starter.prepare(link.steps[0], actor=actor, queue=queue, before=before)
         except UsageError as error:
             why = str(error)
             self._store.write(lambda tx: self._fail(tx, link, why))

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
 import msgspec
 
+from gapless.core.actor import Actor
 from gapless.core.clock import Clock
-from gapless.core.errors import UsageError
+from gapless.core.errors import NotFound, UsageError
 from gapless.core.job import Job, Priority
+from gapless.core.names import checked_name
 from gapless.core.pacing import waits_until
 from gapless.core.span import SECOND, Instant, iso
 from gapless.engine.deliveries import checked_address
-from gapless.store import budgets, deliveries, jobs, notifications, segments
+from gapless.store import audit, budgets, deliveries, jobs, notifications, segments
 from gapless.store.database import Tx
 from gapless.store.notifications import Notification
 from gapless.store.store import Store
@@ -43,13 +46,14 @@ class Added:
 
 
 class Notifications:
-    """Verbs on notifications."""
+    """Verbs on notifications, done by `actor`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, actor: Actor) -> None:
         self._store = store
         self._clock = clock
+        self._actor = actor
 
-    def add(self, name: str, url: str, owner: str, events: tuple[str, ...] = USUAL, *, secret: str = "") -> Added:
+    def add(self, name: str, url: str, events: tuple[str, ...] = USUAL, *, secret: str = "") -> Added:
         """Tell an address from now on; http and https are webhooks, all else is apprise's. Raises `UsageError`."""
         kind = checked_address(url)
         for event in events:
@@ -58,14 +62,18 @@ class Notifications:
                 raise UsageError(f"events: {event!r} is unknown", field="events", hint=hint)
         if not events:
             raise UsageError("events: none is given", field="events", hint=f"give some of: {', '.join(EVENTS)}")
-        if not name.strip():
-            raise UsageError("name: is empty", field="name", hint="give it a name")
+        checked_name(name)
         key = _secret(secret) if kind == "webhook" else ""
         said, now = ",".join(dict.fromkeys(events)), self._clock.now()
-        if not self._store.write(lambda tx: notifications.add(tx, name, owner, kind, url, key, said, now)):
-            raise UsageError(
-                f"name: there is a notification {name}", field="name", hint="remove it first, or give another name"
-            )
+
+        def write(tx: Tx) -> None:
+            if not notifications.add(tx, name, self._actor.name, kind, url, key, said, now):
+                raise UsageError(
+                    f"name: there is a notification {name}", field="name", hint="remove it first, or give another name"
+                )
+            audit.add(tx, now, self._actor, "notification.added", f"notification/{name}", after=f"{kind}: {said}")
+
+        self._store.write(write)
         return Added(self.get(name), key)
 
     def every(self) -> list[Notification]:
@@ -78,7 +86,7 @@ class Notifications:
         with self._store.read() as tx:
             found = notifications.by_name(tx, name)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"name: there is no notification {name}", field="name", hint="`gapless notification list` shows them"
             )
         return found
@@ -86,12 +94,19 @@ class Notifications:
     def enable(self, name: str, *, enabled: bool) -> None:
         """Tell it of what happens from now on, or of nothing."""
         self.get(name)
-        self._store.write(lambda tx: notifications.enable(tx, name, enabled=enabled))
+        self._change(name, "enabled" if enabled else "disabled", partial(notifications.enable, enabled=enabled))
 
     def remove(self, name: str) -> None:
         """Forget it."""
         self.get(name)
-        self._store.write(lambda tx: notifications.remove(tx, name))
+        self._change(name, "removed", notifications.remove)
+
+    def _change(self, name: str, verb: str, change: Callable[[Tx, str], bool]) -> None:
+        def write(tx: Tx) -> None:
+            if change(tx, name):
+                audit.add(tx, self._clock.now(), self._actor, f"notification.{verb}", f"notification/{name}")
+
+        self._store.write(write)
 
     def tick(self) -> None:
         """Notice jobs that have to wait for long: a source that told us to, or a spent quota."""

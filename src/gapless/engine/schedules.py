@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock
 from gapless.core.cron import Cron, Due, cron
-from gapless.core.errors import GaplessError, NotAllowed, UsageError
+from gapless.core.errors import GaplessError, NotAllowed, NotFound, UsageError
 from gapless.core.job import Job, Queue
+from gapless.core.names import checked_name
 from gapless.core.span import SECOND
 from gapless.engine.jobs import Made
 from gapless.engine.templates import Making, Templates
-from gapless.store import events, jobs, schedules, templates
+from gapless.store import audit, events, jobs, schedules, templates
 from gapless.store.database import Tx
 from gapless.store.schedules import Schedule
 from gapless.store.store import Store
@@ -26,28 +28,30 @@ AGAIN = 60
 
 
 class Schedules:
-    """Verbs on schedules."""
+    """Verbs on schedules, done by `actor`."""
 
-    def __init__(self, store: Store, clock: Clock, known: Templates, ring: Callable[[], None]) -> None:
+    def __init__(self, store: Store, clock: Clock, known: Templates, ring: Callable[[], None], actor: Actor) -> None:
         self._store = store
         self._clock = clock
         self._templates = known
         self._ring = ring
+        self._actor = actor
 
-    def add(self, name: str, template: str, expression: str, zone: str, owner: str) -> Schedule:
+    def add(self, name: str, template: str, expression: str, zone: str) -> Schedule:
         """Run a template by the clock of a zone from now on; raises `UsageError` that names the field."""
-        if not name.strip():
-            raise UsageError("name: is empty", field="name", hint="give it a name")
+        checked_name(name)
         when, found, now = cron(expression, zone), self._templates.get(template), self._clock.now()
         self._templates.check(found)
 
         def write(tx: Tx) -> None:
             if templates.get(tx, found.id) is None:
-                raise UsageError(f"template: there is no template {template}", field="template")
-            if not schedules.add(tx, name, owner, found.id, when.expression, zone, when.after(now), now):
+                raise NotFound(f"template: there is no template {template}", field="template")
+            if not schedules.add(tx, name, self._actor.name, found.id, when.expression, zone, when.after(now), now):
                 raise UsageError(
                     f"name: there is a schedule {name}", field="name", hint="remove it first, or give another name"
                 )
+            after = f"{template} at {when.expression} in {zone}"
+            audit.add(tx, now, self._actor, "schedule.added", f"schedule/{name}", after=after)
 
         self._store.write(write)
         return self.get(name)
@@ -62,7 +66,7 @@ class Schedules:
         with self._store.read() as tx:
             found = schedules.by_name(tx, name)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"schedule: there is no schedule {name}", field="schedule", hint="`gapless schedule list` shows them"
             )
         return found
@@ -77,18 +81,29 @@ class Schedules:
         """Switch a schedule on or off; what would have run while it was off is not caught up."""
         found = self.get(name)
         next_at = Cron(found.cron, found.zone).after(self._clock.now())
-        self._store.write(lambda tx: schedules.enable(tx, name, enabled=enabled, next_at=next_at))
+        now, verb = self._clock.now(), "enabled" if enabled else "disabled"
+
+        def write(tx: Tx) -> None:
+            schedules.enable(tx, name, enabled=enabled, next_at=next_at)
+            audit.add(tx, now, self._actor, f"schedule.{verb}", f"schedule/{name}")
+
+        self._store.write(write)
         return self.get(name)
 
     def remove(self, name: str) -> None:
         """Forget a schedule; its jobs stay."""
         self.get(name)
-        self._store.write(lambda tx: schedules.remove(tx, name))
+
+        def write(tx: Tx) -> None:
+            if schedules.remove(tx, name):
+                audit.add(tx, self._clock.now(), self._actor, "schedule.removed", f"schedule/{name}")
+
+        self._store.write(write)
 
     def run_now(self, name: str) -> Made:
         """Make a run out of turn; raises `NotAllowed` while the job of the run before is not over."""
         found = self.get(name)
-        make = self._prepare(found)
+        make = self._prepare(found, self._actor)
 
         def write(tx: Tx) -> Made:
             busy = _busy(tx, found)
@@ -116,7 +131,7 @@ class Schedules:
     def _fire(self, one: Schedule) -> Job | None:
         now = self._clock.now()
         try:
-            make = self._prepare(one)
+            make = self._prepare(one, Actor(name=one.owner, via=Via.SCHEDULE, reason=f"schedule {one.name}"))
         except UsageError as error:
             why, due = str(error), Cron(one.cron, one.zone).due(one.next_at, now)
             self._store.write(lambda tx: self._refuse(tx, one, due, why))
@@ -127,11 +142,11 @@ class Schedules:
             return None
         return self._store.write(lambda tx: self._run(tx, one, make), isolated=True)
 
-    def _prepare(self, one: Schedule) -> Making:
+    def _prepare(self, one: Schedule, actor: Actor) -> Making:
         with self._store.read() as tx:
             template = templates.get(tx, one.template)
         assert template is not None, "templates with schedules are not removed"
-        return self._templates.prepare(template, owner=one.owner, queue=Queue.DAILY)
+        return self._templates.prepare(template, actor=actor, queue=Queue.DAILY)
 
     def _run(self, tx: Tx, one: Schedule, make: Making) -> Job | None:
         now = self._clock.now()

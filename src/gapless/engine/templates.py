@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
+from gapless.core.actor import Actor
 from gapless.core.clock import Clock
-from gapless.core.errors import NotAllowed, UsageError
+from gapless.core.errors import NotAllowed, NotFound, UsageError
 from gapless.core.job import Job, Queue
+from gapless.core.names import checked_name
 from gapless.engine.jobs import Made
-from gapless.store import chains, templates
+from gapless.store import audit, chains, templates
 from gapless.store.chains import Step
 from gapless.store.database import Tx
 from gapless.store.store import Store
@@ -25,8 +29,8 @@ class Starter(Protocol):
         """Raise `UsageError` for a step that cannot become a job; `alone`: with no job before it."""
         ...
 
-    def prepare(self, step: Step, *, owner: str, queue: Queue | None = None, before: Job | None = None) -> Making:
-        """Do all that may take long or fail; what is returned makes the job in the caller's transaction.
+    def prepare(self, step: Step, *, actor: Actor, queue: Queue | None = None, before: Job | None = None) -> Making:
+        """Do all that may take long or fail; what is returned makes the actor's job in the caller's transaction.
 
         Raises `UsageError` where trying again is of no use, `SourceError` and `StoreError` where it is.
         """
@@ -38,26 +42,25 @@ class Starter(Protocol):
 
 
 class Templates:
-    """Verbs on templates."""
+    """Verbs on templates, done by `actor`."""
 
-    def __init__(self, store: Store, clock: Clock, starter: Starter) -> None:
+    def __init__(self, store: Store, clock: Clock, starter: Starter, actor: Actor) -> None:
         self._store = store
         self._clock = clock
         self._starter = starter
+        self._actor = actor
 
     def save(
         self,
         name: str,
         kind: str,
         settings: Mapping[str, Any],
-        owner: str,
         *,
         then: tuple[str, ...] = (),
         replace: bool = False,
     ) -> Template:
         """Save the settings of a wish; `then` names the templates whose jobs follow its job. Raises `UsageError`."""
-        if not name.strip():
-            raise UsageError("name: is empty", field="name", hint="give it a name")
+        checked_name(name)
         step = Step(kind=kind, settings=dict(settings), name=name)
         self._starter.check(step, alone=False)
         for one in then:
@@ -65,12 +68,16 @@ class Templates:
         now = self._clock.now()
 
         def write(tx: Tx) -> Template:
+            before = templates.by_name(tx, name)
+            owner = self._actor.name
             if not templates.save(tx, name, owner, kind, step.settings, then, now, replace=replace):
                 raise UsageError(
                     f"name: there is a template {name}", field="name", hint="replace it with --replace, or rename"
                 )
             found = templates.by_name(tx, name)
             assert found is not None
+            shown = ["" if one is None else msgspec.json.encode(one.settings).decode() for one in (before, found)]
+            audit.add(tx, now, self._actor, "template.saved", f"template/{name}", before=shown[0], after=shown[1])
             return found
 
         return self._store.write(write)
@@ -85,7 +92,7 @@ class Templates:
         with self._store.read() as tx:
             found = templates.by_name(tx, name)
         if found is None:
-            raise UsageError(
+            raise NotFound(
                 f"{field}: there is no template {name}", field=field, hint="`gapless template list` shows them"
             )
         return found
@@ -99,6 +106,7 @@ class Templates:
             if used:
                 raise NotAllowed(f"template {name} is run by schedule {', '.join(used)}", hint="remove that first")
             templates.remove(tx, found.id)
+            audit.add(tx, self._clock.now(), self._actor, "template.removed", f"template/{name}")
 
         self._store.write(write)
 
@@ -113,22 +121,22 @@ class Templates:
         self._starter.check(step, alone=True)
         return step
 
-    def prepare(self, template: Template, *, owner: str, queue: Queue | None = None) -> Making:
+    def prepare(self, template: Template, *, actor: Actor, queue: Queue | None = None) -> Making:
         """Prepare a run: its job, and the chain of what follows it, are made in one transaction."""
         step = self.check(template)
-        make = self._starter.prepare(step, owner=owner, queue=queue)
+        make = self._starter.prepare(step, actor=actor, queue=queue)
         then, now = self.steps(template.then), self._clock.now()
 
         def write(tx: Tx) -> Made:
             made = make(tx)
             if then:
-                chains.add(tx, made.job.id, owner, "done", then, now)
+                chains.add(tx, made.job.id, actor.name, "done", then, now)
             return made
 
         return write
 
-    def run(self, name: str, owner: str) -> Made:
+    def run(self, name: str) -> Made:
         """Make the job of a template now; an identical unfinished job is adopted."""
-        made = self._store.write(self.prepare(self.get(name), owner=owner), isolated=True)
+        made = self._store.write(self.prepare(self.get(name), actor=self._actor), isolated=True)
         self._starter.ring()
         return made

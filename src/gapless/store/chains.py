@@ -29,6 +29,7 @@ _COLUMNS = [
 ]
 _WAITING = chain.c.state == word("waiting")
 _ALL = Statement(select(*_COLUMNS).order_by(chain.c.id.desc()).limit(_b("most")))
+_GET = Statement(select(*_COLUMNS).where(chain.c.id == _b("its_id")))
 _OF_JOB = Statement(
     select(*_COLUMNS).where(or_(chain.c.job == _b("its_job"), chain.c.next_job == _b("its_job"))).order_by(chain.c.id)
 )
@@ -113,6 +114,12 @@ def _chain(row: tuple[Any, ...]) -> Chain:
 def every(tx: Tx, most: int = 200) -> list[Chain]:
     """The newest links, newest first."""
     return [_chain(row) for row in tx.rows(_ALL, most=most)]
+
+
+def get(tx: Tx, chain_id: int) -> Chain | None:
+    """A link by id."""
+    row = tx.one(_GET, its_id=chain_id)
+    return None if row is None else _chain(row)
 
 
 def of_job(tx: Tx, job_id: int) -> list[Chain]:

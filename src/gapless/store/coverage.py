@@ -11,7 +11,7 @@ from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
-from gapless.store.schema import coverage, proof
+from gapless.store.schema import coverage, proof, tally
 from gapless.store.sql import Statement
 
 _b = bindparam
@@ -52,6 +52,13 @@ class _Ledger:
         return {"series": series} if job is None else {"series": series, "job": job}
 
 
+_FIRST = Statement(
+    select(coverage.c.start).where(coverage.c.series == _b("series")).order_by(coverage.c.start).limit(1)
+)
+_LAST = Statement(
+    select(coverage.c.end).where(coverage.c.series == _b("series")).order_by(coverage.c.start.desc()).limit(1)
+)
+_TALLIED = Statement(select(func.coalesce(func.sum(tally.c.rows), 0)).where(tally.c.series == _b("series")))
 _COVERAGE = _Ledger(coverage)
 _PROOF = _Ledger(proof)
 
@@ -65,6 +72,17 @@ def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = 
     ledger = _ledger(job)
     lo, hi = (within.start, within.end) if within else (DAWN, DOOM)
     return [Span(*row) for row in tx.rows(ledger.inside, **ledger.key(series, job), lo=lo, hi=hi)]
+
+
+def ends(tx: Tx, series: int) -> Span | None:
+    """From the first to the last covered instant, whatever lies between; None where nothing is covered."""
+    first, last = tx.value(_FIRST, series=series), tx.value(_LAST, series=series)
+    return None if first is None else Span(first, last)
+
+
+def tallied(tx: Tx, series: int) -> int:
+    """Rows inside coverage, as counted when they were stored."""
+    return int(tx.value(_TALLIED, series=series))
 
 
 def near(

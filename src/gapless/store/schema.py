@@ -96,6 +96,7 @@ job = Table(
         postgresql_where=text(UNFINISHED),
     ),
     Index("job_state", "state"),
+    Index("job_ended", "ended_at"),
 )
 
 job_series = Table(
@@ -437,5 +438,96 @@ retention = Table(
     metadata,
     Column("what", Text, primary_key=True),
     Column("days", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    # An argon2 hash.
+    Column("password", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # A closed account keeps its name in the audit, and opens nothing.
+    Column("closed_at", BigInteger),
+    CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_is_known"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    # SHA-256 of what the cookie holds.
+    Column("id", Text, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("session_account", "account"),
+    sqlite_with_rowid=False,
+)
+
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("account", BigInteger, nullable=False),
+    # At most this role, and at most the account's.
+    Column("role", Text, nullable=False),
+    # SHA-256 of the token: 256 random bits need no slow hash.
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index("token_account", "account"),
+)
+
+# Every change of a state: who, why, before and after. Entries are sealed a moment later, in the order of their places,
+# each digest over the one before it: writers of different jobs need not wait for each other.
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    # Such as `job/12`.
+    Column("subject", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("place", BigInteger, unique=True),
+    Column("digest", Text),
+    Index("audit_subject", "subject", "id"),
+    Index(
+        "audit_unsealed",
+        "id",
+        sqlite_where=text("place IS NULL"),
+        postgresql_where=text("place IS NULL"),
+    ),
+)
+
+# What a client wanted to be done once, however often it asks.
+demand = Table(
+    "demand",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    # SHA-256 of what was asked.
+    Column("digest", Text, nullable=False),
+    Column("job", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What all processes of a history share and no other table holds, such as the key that signs sessions.
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -63,6 +63,17 @@ _OF_JOB = Statement(
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
 )
+_PAGE_OF_JOB = Statement(
+    select(*COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
+    .select_from(JOINED)
+    .where(segment.c.job == _b("job"))
+    .order_by(
+        case((segment.c.state == word(_RUNNING), 0), (segment.c.state == word(_WAITING), 1), else_=2),
+        segment.c.id.desc(),
+    )
+    .limit(_b("most"))
+    .offset(_b("skipped"))
+)
 _INSERT = Statement(
     insert(segment).values(
         job=_b("job"),
@@ -210,6 +221,11 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+_UNDER_WAY = Statement(
+    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
+        segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
+    )
+)
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
@@ -465,6 +481,14 @@ def hurry(tx: Tx, job_id: int, turn: int) -> None:
     tx.run(_HURRY, its_job=job_id, its_turn=turn)
 
 
+def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
+    """What the running segments of a series still have before them, as (start, end)."""
+    return [
+        (cursor, end) if direction == Direction.FORWARD else (start, cursor)
+        for start, end, cursor, direction in tx.rows(_UNDER_WAY, its_series=series_id)
+    ]
+
+
 def has_live(tx: Tx, job_id: int) -> bool:
     """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
     return tx.one(_ANY_LIVE, job=job_id) is not None
@@ -481,6 +505,13 @@ def of_job(tx: Tx, job_id: int) -> list[Detail]:
     """All segments of a job, oldest first."""
     wide = len(COLUMNS)
     return [Detail(of_row(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
+
+
+def page_of_job(tx: Tx, job_id: int, most: int, skipped: int = 0) -> list[Detail]:
+    """Some segments of a job: those that run first, then those that wait, then the others, the newest first."""
+    wide = len(COLUMNS)
+    found = tx.rows(_PAGE_OF_JOB, job=job_id, most=most, skipped=skipped)
+    return [Detail(of_row(row[:wide]), *row[wide:]) for row in found]
 
 
 def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
