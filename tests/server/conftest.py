@@ -10,8 +10,10 @@ import pytest
 
 from gapless.app import Gapless
 from gapless.core.actor import Role
+from gapless.engine.accounts import hash_of
 from gapless.sandbox.process import SandboxProcess
 from gapless.server.process import Serving
+from gapless.store import accounts
 from gapless.testing.history import open_history
 
 PASSWORD = "correct horse battery"
@@ -38,11 +40,17 @@ def serving(history: Gapless) -> Iterator[Serving]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def hashed() -> str:
+    """The hash of `PASSWORD`, made once: that takes longer than most tests."""
+    return hash_of(PASSWORD)
+
+
 Client = Callable[..., httpx.Client]
 
 
 @pytest.fixture
-def client(serving: Serving, history: Gapless) -> Iterator[Client]:
+def client(serving: Serving, history: Gapless, hashed: str) -> Iterator[Client]:
     """Makes clients with a token of a role: `client("operator")`, or nobody's: `client("")`."""
     made: list[httpx.Client] = []
 
@@ -51,7 +59,8 @@ def client(serving: Serving, history: Gapless) -> Iterator[Client]:
         if role:
             who = name or role
             if who not in {one.name for one in history.accounts.every()}:
-                history.accounts.add(who, Role(role), PASSWORD)
+                now = history.clock.now()
+                history.store.write(lambda tx: accounts.add(tx, who, Role(role), hashed, now))
             headers["Authorization"] = f"Bearer {history.accounts.add_token(who, 'test', Role(role))[1]}"
         made.append(httpx.Client(base_url=serving.url, headers=headers, timeout=30))
         return made[-1]

@@ -48,6 +48,11 @@ def _hasher() -> PasswordHasher:
     return PasswordHasher(memory_cost=32_768, parallelism=2)
 
 
+def hash_of(password: str) -> str:
+    """What is stored of a password; raises `UsageError` for one that is too short."""
+    return _hasher().hash(check_password(password))
+
+
 @lru_cache(maxsize=1)
 def _nobody() -> str:
     """A hash that no password has: an unknown name must take as long as a known one."""
@@ -105,7 +110,7 @@ class Accounts:
 
     def add(self, name: str, role: Role, password: str) -> Account:
         """Make an account; raises `UsageError` for a bad name or password, `NotAllowed` when the name is taken."""
-        hashed = _hasher().hash(check_password(password))
+        hashed = hash_of(password)
         check_name(name)
         now = self.clock.now()
 
@@ -124,7 +129,7 @@ class Accounts:
 
     def set_password(self, name: str, password: str, *, kept: str = "") -> Account:
         """Give an account another password; its sessions end, but for `kept` (a digest)."""
-        hashed = _hasher().hash(check_password(password))
+        hashed = hash_of(password)
         changed = self._change(name, "account.password", lambda one: (Role(one.role), hashed, one.closed_at))
         self.store.write(lambda tx: accounts.end_sessions(tx, changed.id, kept=kept))
         return changed
@@ -171,7 +176,7 @@ class Accounts:
 
     def setup(self, secret: str, name: str, password: str) -> Account:
         """Make the first admin with the secret of the set-up link."""
-        hashed = _hasher().hash(check_password(password))
+        hashed = hash_of(password)
         check_name(name)
         now = self.clock.now()
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gapless.app import Gapless
 from gapless.core.dataset import Dataset
-from gapless.core.errors import NotFound
+from gapless.core.errors import NotFound, UsageError
 from gapless.core.grid import cells
 from gapless.core.job import JobState, Priority, Wish
 from gapless.core.plan import Plan
@@ -57,17 +57,23 @@ class Asked(Shape):
             if one is not None and other is not None:
                 raise Problem(422, f"{name}: is given twice", field=name, hint="give one of the two names")
         dataset = history.dataset(self.dataset)
-        wish = history.wish(
-            dataset,
-            self._names(history, dataset),
-            self.start if self.start is not None else self.start_date,
-            self.end if self.end is not None else self.end_date,
-            days=self.days,
-            mode="all" if self.force_refresh else self.mode,
-            direction=self.direction,
-            recheck=self.recheck,
-            report=self.report,
-        )
+        try:
+            wish = history.wish(
+                dataset,
+                self._names(history, dataset),
+                self.start if self.start is not None else self.start_date,
+                self.end if self.end is not None else self.end_date,
+                days=self.days,
+                mode="all" if self.force_refresh else self.mode,
+                direction=self.direction,
+                recheck=self.recheck,
+                report=self.report,
+            )
+        except UsageError as error:
+            # The command line's words for the two ends are not those of JSON.
+            name = {"from": "start", "to": "end"}.get(error.field, error.field)
+            text = error.message.replace(f"{error.field}:", f"{name}:", 1)
+            raise UsageError(text, field=name, hint=error.hint) from None
         if cells(dataset.grid, [wish.span]) * len(wish.series) > CELLS:
             raise Problem(422, "start: the span is too long for so many series", field="start", hint="ask for less")
         return wish

@@ -16,7 +16,7 @@ for (const [name, set] of Object.entries(choices)) {
 }
 
 async function tokens() {
-  const {tokens: list} = await api('/tokens');
+  const list = (await api('/tokens')).tokens.filter(one => !one.revokedAt);
   put($('tokens'), list.length ? html`${list.map(one => html`<tr><td class="strong">${one.name}</td><td>${t('role.' + one.role)}</td><td>${minute(millis(one.createdAt))}</td>
     <td>${one.usedAt ? minute(millis(one.usedAt)) : t('settings.never')}</td><td class="n"><button class="btn sm dng" data-id="${one.id}" aria-label="${t('settings.revoke')}: ${one.name}">${t('settings.revoke')}</button></td></tr>`)}`
     : html`<tr><td colspan="5" class="mut">${t('settings.no_tokens')}</td></tr>`);
