@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import json
 import os
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +19,8 @@ import polars as pl
 
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.wishes import Wishes
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
@@ -26,25 +30,36 @@ from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
+from gapless.core.redact import keep_secret
 from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
+from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
+from gapless.engine.chains import Chains
 from gapless.engine.cluster import ClusterBell
+from gapless.engine.deliveries import Deliveries
 from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
+from gapless.engine.forecasts import Forecasts
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.names import Names
+from gapless.engine.notifications import Notifications
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, living, lock_folder
+from gapless.engine.retention import Retention
 from gapless.engine.runner import Runner
+from gapless.engine.schedules import Schedules
+from gapless.engine.templates import Templates
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import jobs, pages, payloads, queues, rows
+from gapless.store import claims, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
+from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
+from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.migrate import Migrate
 from gapless.work.reparse import REPARSE, Reparse
@@ -111,6 +126,7 @@ class Gapless:
     """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        keep_secret(*settings.api_keys.values(), settings.admin_password)
         self.store = store
         self.settings = settings
         self.clock = clock
@@ -121,7 +137,11 @@ class Gapless:
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
         self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
-        self.jobs = Jobs(store, self.catalogue, clock, self._ring)
+        #: Who acts here; see `acting`.
+        self.actor = Actor(name=owner(), via=Via.LOCAL)
+        self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
+        self.deliveries = Deliveries(store, clock)
+        self.forecasts = Forecasts(store, self.catalogue, self.jobs, clock)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -134,6 +154,46 @@ class Gapless:
     ) -> None:
         self.close()
 
+    def acting(self, actor: Actor) -> Gapless:
+        """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
+        hands = copy.copy(self)
+        hands.actor, hands.jobs = actor, self.jobs.by(actor)
+        return hands
+
+    @property
+    def accounts(self) -> Accounts:
+        """Accounts, sessions and tokens."""
+        return Accounts(self.store, self.clock, self.actor)
+
+    @property
+    def templates(self) -> Templates:
+        """Wishes under names."""
+        return Templates(self.store, self.clock, Wishes(self), self.actor)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Templates that run by the clock."""
+        return Schedules(self.store, self.clock, self.templates, self._ring, self.actor)
+
+    @property
+    def chains(self) -> Chains:
+        """Jobs that follow jobs."""
+        return Chains(self.store, self.clock, self.jobs, Wishes(self), self.actor)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Whom to tell."""
+        return Notifications(self.store, self.clock, self.actor)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long things are kept."""
+        return Retention(self.store, self.clock, self.actor)
+
+    def server_key(self) -> str:
+        """The key with which the servers of this history sign sessions, made once."""
+        return self.store.write(lambda tx: shared.agree(tx, "session.key", secrets.token_hex(32)), urgent=True)
+
     def close(self) -> None:
         """Stop what runs in this process (its segments are given back) and close the database."""
         with self._lock:
@@ -142,6 +202,7 @@ class Gapless:
             engine.stop()
         for source in self.catalogue.sources.values():
             source.close()
+        self.deliveries.close()
         self.store.close()
 
     # -- what is stored
@@ -196,7 +257,7 @@ class Gapless:
         """
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series], report)
-        day = None if as_of is None else self._day(found, as_of)
+        day = None if as_of is None else self.day(found, as_of)
         asked, _ = self.span(found, start, end, days, [name])
         if fill:
             self._fill_for_reading(found, name, asked, recheck, progress)
@@ -206,7 +267,7 @@ class Gapless:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked, day=day)
 
-    def _day(self, dataset: Dataset, as_of: When) -> str:
+    def day(self, dataset: Dataset, as_of: When) -> str:
         """The last day that a time names, in the dataset's zone."""
         if dataset.revisions is None:
             raise UsageError(
@@ -323,7 +384,16 @@ class Gapless:
             point_in_time=point_in_time,
         )
         with self.store.read() as tx:
-            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+            return self.planned(tx, wish)
+
+    def planned(self, tx: Tx, wish: Wish) -> Plan:
+        """What a wish needs."""
+        return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+
+    def zone_of(self, template: Template) -> str:
+        """Whose clock a schedule of a template follows if nobody says: that of its dataset."""
+        dataset = self.catalogue.datasets.get(str(template.settings.get("dataset", "")))
+        return dataset.zone if dataset else "UTC"
 
     def series(self, dataset: Dataset) -> list[str]:
         """All series of a dataset that the store knows."""
@@ -457,7 +527,7 @@ class Gapless:
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=kind,
             params=json.dumps(params or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
             dataset=dataset.name,
@@ -517,12 +587,16 @@ class Gapless:
         progress: bool = False,
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
+        self.ready_for(wish, progress=progress)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+
+    def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
+        """Make sure that the job of a wish can begin."""
         dataset = self.dataset(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
             self.ready(dataset, wish.series, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def _lacks(self, wish: Wish) -> bool:
         with self.store.read() as tx:
@@ -532,7 +606,7 @@ class Gapless:
         """The wish of a standing job."""
         start = dataset.frontier(self.clock.now() - MARGIN)
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=Kind.FOLLOW,
             dataset=dataset.name,
             series=self.catalogue.series(dataset, list(names)),
@@ -633,6 +707,11 @@ class Gapless:
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
         self.store.write(lambda tx: queues.set_limit(tx, queue.value, limit), urgent=True)
+        self._ring()
+
+    def allow_running(self, most: int) -> None:
+        """Let at most so many jobs of the whole history run at once; the others wait `pending`."""
+        self.store.write(lambda tx: shared.put(tx, claims.RUNNING_JOBS, str(most)), urgent=True)
         self._ring()
 
     def watch(self, job_id: int) -> Running:

@@ -308,7 +308,12 @@ def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
             f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",
             highlight=False,
         )
-    elif state is not JobState.DONE:
+    for following in app.chains.tick():
+        err.print(
+            f"job {following.id} follows on queue {following.queue}: `gapless jobs show {following.id}`",
+            highlight=False,
+        )
+    if state not in (JobState.DONE, JobState.PAUSED):
         ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
         err.print(f"job {job.id} is {job.state}: {job.error}; {ways}", style="red", highlight=False, markup=False)
     return state

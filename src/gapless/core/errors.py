@@ -48,6 +48,10 @@ class UsageError(GaplessError):
         self.field = field
 
 
+class NotFound(UsageError):
+    """There is no such thing as the caller names."""
+
+
 class NotAllowed(GaplessError):
     """The state of the thing does not allow this verb now."""
 

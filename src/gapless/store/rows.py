@@ -8,6 +8,7 @@ PostgreSQL; rows come and go with integers.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -426,3 +427,40 @@ def newest_in(tx: Tx, dataset: Dataset, series: int, within: Span) -> Instant | 
     )
     value = tx.cursor.fetchone()[0]
     return None if value is None else int(value)
+
+
+def samples(tx: Tx, dataset: Dataset, series: int, within: Span, edges: Sequence[Instant]) -> list[Instant]:
+    """The first row of each stretch between two neighbouring edges that has one.
+
+    One look at the index for each, however many rows there are.
+    """
+    mark = "?" if tx.name == "sqlite" else "%s"
+    micros = _micros(tx, "time")
+    look = (
+        f"SELECT {micros} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+        " ORDER BY time LIMIT 1"
+    )
+    found: list[Instant] = []
+    at, number = within.start, 0
+    while at < within.end:
+        row = tx.cursor.execute(look, (series, at, within.end)).fetchone()
+        if row is None:
+            break
+        found.append(int(row[0]))
+        number = bisect_right(edges, found[-1], lo=number)
+        if number >= len(edges):
+            break
+        at = edges[number]
+    return found
+
+
+def nth_newest(tx: Tx, dataset: Dataset, series: int, within: Span, number: int) -> Instant | None:
+    """The time of the row that is the `number`-th from the end of a span; None where there are fewer."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"SELECT {_micros(tx, 'time')} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)}"
+        f" AND time < {_bound(tx)} ORDER BY time DESC LIMIT 1 OFFSET {int(number) - 1}",
+        (series, within.start, within.end),
+    )
+    row = tx.cursor.fetchone()
+    return None if row is None else int(row[0])
