@@ -142,12 +142,13 @@ def _wrong(name: str, text: str, hint: str) -> UsageError:
 
 def _key(source: str, text: str) -> str:
     """A key in its form; a wrong one is never repeated."""
-    if not re.fullmatch(KEYS[source], text.strip()):
+    form, hint = KEYS[source]
+    if not re.fullmatch(form, text.strip()):
         variable = f"GAPLESS_{source.upper()}_API_KEY"
         raise UsageError(
             f"{variable}: {len(text.strip())} characters that are no key",
             field=variable,
-            hint="a key has 40 letters and digits",
+            hint=hint,
         )
     return text.strip()
 

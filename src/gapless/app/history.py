@@ -40,7 +40,7 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import pages, payloads, queues, rows
+from gapless.store import jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -212,14 +212,14 @@ class Gapless:
         named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
         return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
 
-    def ready(self, dataset: Dataset, *, progress: bool = False) -> None:
-        """Make sure that a dataset can be asked for: its source's settings, and today's directory of its series.
+    def ready(self, dataset: Dataset, names: Sequence[str] = (), *, progress: bool = False) -> None:
+        """Make sure that series can be asked for: their source's settings, and today's directory if one stands in it.
 
         A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
         """
         self.catalogue.source(dataset).check()
         directory = dataset.directory
-        if directory is None:
+        if directory is None or not any(directory.lists(name) for name in names):
             return
         told = self.dataset(directory.dataset)
         end = told.frontier(self.clock.now() - MARGIN)
@@ -268,7 +268,7 @@ class Gapless:
         with self.store.read() as tx:
             if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
                 return
-        self.ready(dataset, progress=progress)
+        self.ready(dataset, [name], progress=progress)
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
         try:
             state = handle.wait(progress=progress)
@@ -480,7 +480,7 @@ class Gapless:
         with self.store.read() as tx:
             lacking = self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing
         if lacking:
-            self.ready(self.dataset(wish.dataset), progress=progress)
+            self.ready(self.dataset(wish.dataset), wish.series, progress=progress)
         return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
@@ -549,7 +549,7 @@ class Gapless:
         For embedding in somebody's own loop: a pause or cancel is seen between two requests.
         """
         job = self.jobs.get(job_id)
-        self.ready(self.dataset(job.dataset))
+        self.ready(self.dataset(job.dataset), self._series_of(job_id))
         runner, done, never = self._runner(), 0, threading.Event()
         engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
@@ -572,8 +572,12 @@ class Gapless:
         """Run an existing job in this process."""
         job = self.jobs.get(job_id)
         if not job.is_final:
-            self.ready(self.dataset(job.dataset))
+            self.ready(self.dataset(job.dataset), self._series_of(job_id))
         return self._start(Made(self.jobs.get(job_id), True))
+
+    def _series_of(self, job_id: int) -> list[str]:
+        with self.store.read() as tx:
+            return [name for _, name in jobs.series_of(tx, job_id)]
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""

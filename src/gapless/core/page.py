@@ -20,6 +20,10 @@ class Shape:
     rows: int
     #: Whether a reply is cut by a count of existing rows, so that asking backward jumps over emptiness.
     jumps_back: bool = True
+    #: Records in one reply where more are cut off without a way to the rest: a span that holds as many proves nothing
+    #: and is halved. `rows` is then the cells of a first request, `widest` those of one that goes over emptiness.
+    cap: int | None = None
+    widest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from gapless.core.span import Instant, Span
 
 #: How full a forward page of a thin series is meant to be: 1.8 standard deviations below the limit.
 FILLED = 0.88
+#: How full the reply of a source is meant to be that cuts off what is too much.
+FITTING = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,23 @@ def _smoothed(before: float | None, now: float) -> float:
 def relax(window: Window, shape: Shape) -> Window:
     """The window after a good backward reply: only a limit that was halved grows again."""
     return window if window.limit == shape.rows else replace(window, limit=min(shape.rows, window.limit * 2))
+
+
+def fit(window: Window, shape: Shape, asked: int, found: int) -> Window:
+    """The window after a good reply of a source that cuts off what is too much: `found` records in `asked` cells.
+
+    The next one is meant to be `FITTING` full: a span that does not fit is a request for nothing. It doubles at most.
+    """
+    if asked < window.limit or shape.cap is None:
+        return window
+    fitting = int(asked * FITTING * shape.cap / found) if found else shape.widest
+    cells = max(1, min(fitting, 2 * window.limit, shape.widest))
+    return replace(window, limit=cells, forward=cells)
+
+
+def halved(window: Window, asked: int) -> Window:
+    """A window of half the cells that were asked for, to isolate what spoils a reply or to have it fit into one."""
+    return replace(window, limit=max(1, min(window.limit, asked) // 2), forward=max(1, min(window.forward, asked) // 2))
 
 
 def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:

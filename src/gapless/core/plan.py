@@ -156,6 +156,9 @@ def boundary_back(grid: Grid, spans: list[Span], reach: int, pages: int) -> Inst
 
 def reach_of(shape: Shape, density: float | None) -> int:
     """Cells that one full page covers: more than its rows where the series is thin."""
+    if shape.cap is not None:
+        fitting = shape.widest if density == 0 else shape.rows if density is None else int(0.75 * shape.cap / density)
+        return max(1, min(fitting, shape.widest))
     if not shape.jumps_back or density is None or density >= THIN:
         return shape.rows
     return max(shape.rows, int(shape.rows / max(density, 1e-6)))
@@ -218,7 +221,9 @@ def plan_series(
         gone = intersect([wanted], [facts.unavailable]) if facts.unavailable else []
         total = cells(grid, [wanted]) - cells(grid, gone)
     expected = count_pages(grid, spans, reach_of(shape, facts.density))
-    certain = facts.density is not None or not shape.jumps_back
+    certain = facts.density is not None or not (shape.jumps_back or shape.cap)
+    # Over emptiness a request gets as wide as it can; where records are dense, nobody knows how often it is halved.
+    widest = count_pages(grid, spans, shape.widest) if shape.cap else min(expected, 1)
     return SeriesPlan(
         series=series,
         wanted=wanted,
@@ -227,7 +232,7 @@ def plan_series(
         lacking=cells(grid, spans),
         segments=split(grid, spans, shape, facts.density, direction),
         requests=expected,
-        least=expected if certain else min(expected, 1),
+        least=expected if certain else min(expected, widest),
         most=expected if certain else expected + (1 if spans else 0),
         unavailable=gone,
         quarantined=intersect([wanted], facts.quarantine) if wanted else [],

@@ -24,7 +24,7 @@ class Names:
     def of(self, dataset: Dataset, name: str) -> str:
         """The source's word for a series of `dataset`; raises `UnknownSeries`."""
         directory = dataset.directory
-        if directory is None:
+        if directory is None or not directory.lists(name):
             return name
         word = name.partition("/")[0]
         found = self.words(directory).get(word)

@@ -62,7 +62,8 @@ class Planner:
         found, first, last = newest
         seen = Span(first, dataset.grid.add(last, 1))
         covered = cells(dataset.grid, intersect(coverage.spans(tx, series_id, seen), [seen]))
-        return min(1.0, found / covered) if covered else None
+        share = found / covered if covered else None
+        return share if share is None or shape.cap else min(1.0, share)
 
     def plan(self, tx: Tx, wish: Wish, now: Instant, latency: float, lanes: int, job: Job | None = None) -> Plan:
         """Plan a wish: exact spans, requests, time."""

@@ -19,7 +19,7 @@ from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, Store
 from gapless.core.job import Queue
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
-from gapless.core.paging import Window, fresh
+from gapless.core.paging import Window, fresh, halved
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
@@ -31,7 +31,7 @@ from gapless.engine.names import Names
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.collect import Asked, Collect, Left, halved, is_unanswered
+from gapless.work.collect import Asked, Collect, Left, is_unanswered
 
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
@@ -236,6 +236,7 @@ class Runner:
             error,
             failures=run.failures,
             window=run.window,
+            asked=_cells(run, asked),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
@@ -249,7 +250,7 @@ class Runner:
             case faults.Retry(seconds):
                 return self._retry(run, seconds, str(error))
             case faults.Halve():
-                run.window = halved(run.window)
+                run.window = halved(run.window, _cells(run, asked))
                 return True
             case faults.GiveUpCell():
                 self._give_up(run, asked, error)
@@ -331,3 +332,8 @@ class Runner:
         self._store.write(
             lambda tx: events.add(tx, now, name, message, job=segment.job, segment=segment.id, level=level)
         )
+
+
+def _cells(run: _Run, asked: Asked) -> int:
+    span = asked.ask.span
+    return run.collect.dataset.grid.count(span.start, span.end)
