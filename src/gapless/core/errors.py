@@ -122,6 +122,10 @@ class UnknownSeries(Hold):
     """The provider does not know this series; only this series is held."""
 
 
+class NotCovered(UnknownSeries):
+    """The plan of our key does not cover what was asked for."""
+
+
 class OutOfReach(Hold):
     """The provider does not go back that far; what it told stays, the rest of this series is held."""
 

@@ -9,12 +9,16 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Thread
 
 import msgspec
 
-from gapless.sandbox.clock import Clock, instant
+from gapless.sandbox.clock import SECOND, Clock, instant
 from gapless.sandbox.control import Settings
+from gapless.sandbox.fmp import api as fmp_api
+from gapless.sandbox.fmp.world import SEED as FMP_SEED
+from gapless.sandbox.fmp.world import World as FmpWorld
 from gapless.sandbox.gdelt import panel as gdelt_panel
 from gapless.sandbox.gdelt.api import Gdelt
 from gapless.sandbox.gdelt.world import SEED as GDELT_SEED
@@ -86,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     gdelt("--sticky-s", type=float, default=throttle.sticky_s, help="how long who comes too early is refused")
     naver = _provider(providers.add_parser("naver", help="Naver's news search"), "articles", NAVER_SEED)
     naver("--quota", type=int, default=naver_panel.Settings().quota, help="requests of a key in a Korean day")
+    fmp = _provider(providers.add_parser("fmp", help="Financial Modeling Prep"), "companies", FMP_SEED)
+    fmp("--plan", choices=sorted(fmp_api.PLANS), default="premium", help="what the key may ask, and how often")
+    fmp("--minute-s", type=float, default=60.0, help="real seconds that a minute of the limit takes")
+    fmp("--years", type=int, help="of history; else each company its own")
     return parser
 
 
@@ -122,11 +130,19 @@ def _naver(args: argparse.Namespace) -> Answer:
     return Naver(NaverWorld(args.seed), msgspec.convert(named, naver_panel.Settings), _clock(args)).answer
 
 
+def _fmp(args: argparse.Namespace) -> Answer:
+    named = _named(args, "plan", "minute_s", "latency_ms")
+    clock = _clock(args)
+    last = datetime.fromtimestamp(clock.now_us() // SECOND, UTC).date()
+    return fmp_api.Fmp(FmpWorld(args.seed, last, args.years), msgspec.convert(named, fmp_api.Settings), clock).answer
+
+
 PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "upbit": _upbit,
     "opendart": _opendart,
     "gdelt": _gdelt,
     "naver": _naver,
+    "fmp": _fmp,
 }
 
 

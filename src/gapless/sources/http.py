@@ -7,7 +7,7 @@ Only GET, no redirects (a provider that moves is worth knowing), and never an `O
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -55,12 +55,14 @@ class Http:
             .build()
         )
 
-    def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None) -> Reply:
+    def get(self, path: str, query: Sequence[tuple[str, str]], headers: Sequence[tuple[str, str]] = ()) -> Reply:
         """GET `path`; raises `Unreachable` when nothing answers and `TryAgain` when the answer breaks off."""
         began = time.monotonic()
         try:
-            asked = self._client.get(self.base_url + path).query(query)
-            response = (asked.headers(headers) if headers else asked).build().send()
+            request = self._client.get(self.base_url + path).query(query)
+            for name, value in headers:
+                request = request.header(name, value)
+            response = request.build().send()
             body = bytes(response.bytes())
         except DecodeError as error:
             why = f"{self.source} broke off in the middle of a reply ({_why(error)})"

@@ -176,7 +176,7 @@ class Naver:
         reply = self._http.get(
             "/search/v1/news" if self._is_hub else "/v1/search/news.json",
             asked,
-            dict(zip(names, (self._id, self._secret), strict=True)),
+            list(zip(names, (self._id, self._secret), strict=True)),
         )
         if reply.status != 200:
             raise failure(reply, query)
