@@ -28,9 +28,9 @@ def closes(inputs: Inputs) -> pl.DataFrame:
 
 def _with_median(told: pl.DataFrame, sums: pl.DataFrame) -> pl.DataFrame:
     priced = told.join_asof(
-        sums.select("filed", "net_income", "shares", "shares_factor"),
+        sums.select("told", "net_income", "shares", "shares_factor"),
         left_on="closed",
-        right_on="filed",
+        right_on="told",
         strategy="backward",
         allow_exact_matches=False,
         coalesce=False,

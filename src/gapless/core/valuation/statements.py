@@ -10,35 +10,43 @@ from gapless.core.valuation.inputs import Inputs, with_factor
 YEAR_DAYS = (240, 310)
 TWO_YEARS_DAYS = (600, 680)
 SUMS = ("revenue", "net_income", "ebitda")
+GROWING = ("revenue", "net_income")
 
 
 def trailing(inputs: Inputs) -> pl.DataFrame:
-    """By `filed`, when the last of four quarters was known: their sums, those of the year before, shares of the last.
+    """By `told`, whenever a quarter became known: sums of the newest four quarters known then, and of the four before.
 
-    A sum whose quarters do not follow each other, or of which one tells nothing, is null. A quarter that was filed after
-    a later one brings nothing new.
+    A sum whose quarters do not follow each other, or of which one tells nothing, is null. `filed` is when the last of
+    its quarters was filed, `before_filed` the same of all eight; `shares` are those of the newest one.
     """
-    told = inputs.income.sort("end", "known").unique("end", keep="first", maintain_order=True)
-    end = pl.col("end")
-    follows = (end - end.shift(3)).dt.total_days().is_between(*YEAR_DAYS)
-    follows_two = (end - end.shift(7)).dt.total_days().is_between(*TWO_YEARS_DAYS)
-    sums = [pl.when(follows).then(pl.col(one).rolling_sum(4)).alias(one) for one in SUMS]
-    made = told.select(
-        "end",
-        "shares",
-        pl.col("known").dt.date().alias("shares_day"),
-        filed=pl.col("known").rolling_max(4, min_samples=1),
-        before_filed=pl.when(follows_two).then(pl.col("known").rolling_max(8, min_samples=1)),
-        quarters=pl.int_range(1, pl.len() + 1),
-        follows=follows.fill_null(value=False),
-        follows_two=follows_two.fill_null(value=False),
-        *sums,
-    ).with_columns(
-        [pl.when("follows_two").then(pl.col(one).shift(4)).alias(f"{one}_before") for one in ("revenue", "net_income")]
+    quarters = inputs.income.sort("end", "known").unique("end", keep="first", maintain_order=True)
+    moments = quarters.select(told="known").unique()
+    known = moments.join_where(quarters, pl.col("known") <= pl.col("told")).sort("told", "end")
+    made = known.group_by("told", maintain_order=True).agg(
+        shares=pl.col("shares").last(),
+        shares_day=pl.col("known").last().dt.date(),
+        filed=pl.col("known").tail(4).max(),
+        before_filed=pl.col("known").tail(8).max(),
+        follows=_is_between(4, YEAR_DAYS),
+        follows_two=_is_between(8, TWO_YEARS_DAYS),
+        **{one: _sum(pl.col(one).tail(4)) for one in SUMS},
+        **{f"{one}_before": _sum(pl.col(one).tail(8).head(4)) for one in GROWING},
     )
-    newest = made.sort("filed", "end").filter(pl.col("end") == pl.col("end").cum_max())
-    newest = newest.unique("filed", keep="last", maintain_order=True)
-    return with_factor(newest, inputs.splits, "shares_day", "shares_factor").sort("filed")
+    checked = made.with_columns(
+        [pl.when("follows").then(pl.col(one)).alias(one) for one in SUMS]
+        + [pl.when("follows_two").then(pl.col(f"{one}_before")).alias(f"{one}_before") for one in GROWING]
+    )
+    return with_factor(checked, inputs.splits, "shares_day", "shares_factor").sort("told")
+
+
+def _is_between(count: int, days: tuple[int, int]) -> pl.Expr:
+    """Whether the newest `count` quarters are as many, and end so many days apart as if none were missing."""
+    ends = pl.col("end").tail(count)
+    return (ends.len() == count) & (ends.last() - ends.first()).dt.total_days().is_between(*days)
+
+
+def _sum(amounts: pl.Expr) -> pl.Expr:
+    return pl.when(amounts.null_count() == 0).then(amounts.sum())
 
 
 def balances(inputs: Inputs) -> pl.DataFrame:

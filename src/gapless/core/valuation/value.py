@@ -142,7 +142,7 @@ def value(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """
     asked = events.select("event", "at").sort("at", maintain_order=True)
     found = around(asked, inputs)
-    found = _asof(found, trailing(inputs), "filed")
+    found = _asof(found, trailing(inputs), "told")
     found = _asof(found, balances(inputs), "balance_filed")
     for told in (consensus(asked, inputs), ratings(asked, inputs), surprises(asked, inputs)):
         found = found.join(told, on="event", how="left", maintain_order="left")

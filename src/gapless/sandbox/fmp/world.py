@@ -1,7 +1,7 @@
 """Simulated companies: prices, splits, statements, earnings, price targets and grades, by symbol.
 
-Chosen: every symbol has a company but those that begin with NONE; its history begins between 1985 and 2015. Prices are a
-random walk over the weekdays; statements come 25 to 80 days after their quarter, at a time of day in New York; one
+Chosen: every symbol has a company but those that begin with NONE; its history begins between 1985 and 2015. Prices are
+a random walk over the weekdays; statements come 25 to 80 days after their quarter, at a time of day in New York; one
 company in five has split. Nothing here is worth anything outside a test.
 """
 

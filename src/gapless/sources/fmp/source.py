@@ -10,10 +10,10 @@ events with the answers. What an answer to `(symbol)` tells, newest first:
 | splits, statements by quarter, earnings | 400–1,000 | beyond any history |
 | grades | none known | |
 
-Statements carry the moment they were filed; ratios and key metrics of the provider do not, and estimates, the target and
-grade consensus are today's only. None of these is asked for: what a value needs is computed from dated records. Rate:
-by plan 300, 750 or 3,000 a minute (`GAPLESS_FMP_RATE`, a second); the free plan has 250 a day (`GAPLESS_FMP_DAILY`) and
-answers no question with a `limit` above 5. Facts and their sources: the project's notes on FMP.
+Statements carry the moment they were filed; ratios and key metrics of the provider do not, and estimates, the target
+and grade consensus are today's only. None of these is asked for: what a value needs is computed from dated records.
+Rate: by plan 300, 750 or 3,000 a minute (`GAPLESS_FMP_RATE`, a second); the free plan has 250 a day
+(`GAPLESS_FMP_DAILY`) and answers no question with a `limit` above 5. Facts: the project's notes on FMP.
 """
 
 from __future__ import annotations
