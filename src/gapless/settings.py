@@ -27,6 +27,8 @@ class Settings:
 
     #: `sqlite:///FILE` or `postgresql://…`.
     database_url: str = ""
+    #: The database of somebody's own table of events, for import and write-back; may hold a password, never printed.
+    events_url: str = field(default="", repr=False)
     #: Worker slots of a process.
     slots: int = 4
     #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
@@ -62,7 +64,9 @@ def default_database_url() -> str:
 def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings; raises `UsageError` that names the variable to change."""
     said = {**_file(folder or Path.cwd()), **_environment(os.environ if environment is None else environment)}
-    made = Settings(database_url=said.pop("database_url", "") or default_database_url())
+    made = Settings(
+        database_url=said.pop("database_url", "") or default_database_url(), events_url=said.pop("events_url", "")
+    )
     urls: dict[str, str] = {}
     rates: dict[str, float | None] = {}
     scopes: dict[str, str] = {}
@@ -87,7 +91,12 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         "durable": lambda text: _yes("durable", text),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
-    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in of_source(source))]
+    known = [
+        "database_url",
+        "events_url",
+        *plain,
+        *(f"{source}_{what}" for source in SOURCES for what in of_source(source)),
+    ]
     _check_unknown(said, known)
     return replace(made, base_urls=urls, rates=rates, scopes=scopes, api_keys=keys, dailies=dailies, **values)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app import enriching
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.core.clock import Clock, SystemClock
@@ -46,6 +47,7 @@ from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.workers import Worker as WorkerRow
+from gapless.work.enrich import MOST_AT_ONCE
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -117,6 +119,7 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
@@ -629,7 +632,8 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
+        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from gapless.cli import collect, db, jobs, machine, read, show
+from gapless.cli import collect, db, enrich, jobs, machine, read, show
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -28,6 +28,7 @@ show.register(app)
 machine.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(db.app, name="db")
+app.add_typer(enrich.app, name="enrich")
 
 
 @app.callback(invoke_without_command=True)

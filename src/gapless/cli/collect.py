@@ -186,7 +186,7 @@ def fill(
         if made.adopted:
             err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
         if hold:
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
@@ -197,24 +197,24 @@ def fill(
                 app.jobs.resume(made.job.id)
             if not app.serving(made.job.id):
                 detach_worker(app)
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
                 f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
             )
-        state = foreground(app, lambda: _run(app, made.job.id, here=here))
+        state = foreground(app, lambda: run_here_or_there(app, made.job.id, here=here))
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             again = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, report=report)
             late = app.create(again)
             made = late
-            state = foreground(app, lambda: _run(app, late.job.id, here=here))
-        _said(app, app.jobs.get(made.job.id), json, "")
+            state = foreground(app, lambda: run_here_or_there(app, late.job.id, here=here))
+        said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
 
 
-def _run(app: Gapless, job_id: int, *, here: bool) -> Running:
+def run_here_or_there(app: Gapless, job_id: int, *, here: bool) -> Running:
     """Run a job here, or on PostgreSQL leave it to the workers and say so where there are none."""
     if here or not app.is_shared:
         return app.run(job_id)
@@ -240,7 +240,8 @@ EXITS = {
 }
 
 
-def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
+def said(app: Gapless, job: Job, json: bool, text: str) -> None:
+    """Tell of a job, as JSON or in words."""
     from gapless.cli.jobs import job_json
 
     if json:

@@ -20,6 +20,7 @@ DEFAULT_URLS = {one.name: one.default_url for one in (Upbit, Dart, Gdelt, Naver,
 #: The form of the key of those that want one, and how to say it.
 KEYS = {
     Dart.name: (r"[0-9A-Za-z]{40}", "a key has 40 letters and digits"),
+    Fmp.name: (r"[0-9A-Za-z]{8,64}", "a key has letters and digits only"),
     Naver.name: (r"[0-9A-Za-z_]{4,40}:[0-9A-Za-z_]{4,40}", "give ID:SECRET as Naver's console shows them"),
 }
 #: Those with a daily quota.

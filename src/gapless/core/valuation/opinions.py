@@ -45,7 +45,8 @@ def ratings(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
         grade_to=pl.col("known").max(),
     )
     steps = _within(events.select("event", "at"), told, STEP_WINDOW)
-    return counts.join(steps.group_by("event").agg(grade_balance=pl.col("step").sum()), on="event", how="left")
+    balance = steps.group_by("event").agg(grade_balance=pl.col("step").sum())
+    return counts.join(balance, on="event", how="left").with_columns(pl.col("grade_balance").fill_null(0))
 
 
 def surprises(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
