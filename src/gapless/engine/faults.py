@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, TooMuch, UnknownSeries, Unreachable
+from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, UnknownSeries, Unreachable
 from gapless.core.pacing import Backoff
 from gapless.core.paging import Window
 
@@ -45,14 +45,13 @@ def decide(
     *,
     failures: int,
     window: Window,
-    asked: int,
     suspects: int,
     backoff: Backoff,
     chance: random.Random,
     standing: bool,
     chore: bool = False,
 ) -> Decision:
-    """Sort an error by what to do next; `asked` cells were asked for.
+    """Sort an error by what to do next.
 
     `failures`: in a row, this one included; `suspects`: cells given up in a row without a good reply between them
     (two mean that the source is broken, not the cell). A standing job never gives up on a source that is away. A chore
@@ -62,8 +61,6 @@ def decide(
         return HoldSeries()
     if isinstance(error, HoldJob):
         return HoldWork()
-    if isinstance(error, TooMuch):
-        return Halve() if asked > 1 else GiveUpCell()
     if not backoff.is_spent(failures) or (standing and not isinstance(error, BadReply)):
         return Retry(backoff.delay(min(failures, 12), chance))
     if isinstance(error, Unreachable) or chore:

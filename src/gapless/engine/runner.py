@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
+from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError, TooMuch
 from gapless.core.job import Kind, Queue
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
@@ -66,6 +66,8 @@ class _Run:
     #: Failed requests that no commit has counted yet.
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
+    #: Why the suspects are to be given up.
+    why: str = ""
     probe: bool = False
 
 
@@ -194,6 +196,9 @@ class Runner:
         except Refused as error:
             self._refused(run, error)
             return False
+        except TooMuch as error:
+            self.gates.answered(run.gate, remaining=None, probe=run.probe, departed=departed)
+            return self._too_much(run, asked, error)
         except SourceError as error:
             return self._failed(run, asked, error)
         self.troubled.discard(run.gate)
@@ -230,6 +235,15 @@ class Runner:
         run.uncounted += 1
         self._release(run, self._clock.now() + SECOND, f"{asked.ask.span} may still change at the source")
 
+    def _too_much(self, run: _Run, asked: Asked, error: TooMuch) -> bool:
+        """A good answer that proves nothing: half of the span is asked for at once, a single cell is given up."""
+        run.uncounted += 1
+        if _cells(run, asked) > 1:
+            run.window = halved(run.window, _cells(run, asked))
+        else:
+            self._give_up(run, asked, error, why="it holds more records than one reply tells")
+        return True
+
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
@@ -241,7 +255,6 @@ class Runner:
             error,
             failures=run.failures,
             window=run.window,
-            asked=_cells(run, asked),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
@@ -276,7 +289,9 @@ class Runner:
         self._clock.wait(run.stop, seconds)
         return True
 
-    def _give_up(self, run: _Run, asked: Asked, error: SourceError) -> None:
+    def _give_up(
+        self, run: _Run, asked: Asked, error: SourceError, *, why: str = "its record spoils every reply"
+    ) -> None:
         """Set the spoilt cell aside; what the reply proves beside it is kept."""
         grid, span = run.work.dataset.grid, asked.ask.span
         cell = error.span if isinstance(error, BadReply) and error.span is not None else None
@@ -284,10 +299,11 @@ class Runner:
             newest = Span(grid.add(span.end, -1), span.end)
             cell = newest if asked.is_backward else Span(span.start, grid.add(span.start, 1))
         run.suspects.append(cell)
+        run.why = why
         self._note(
             run,
             "span.given_up",
-            f"{cell} of {run.lease.segment.name}: its record spoils every reply ({error.message})",
+            f"{cell} of {run.lease.segment.name}: {why} ({error.message})",
             "error",
         )
         if isinstance(error, BadReply) and error.page is not None:
@@ -306,7 +322,7 @@ class Runner:
             if segments.fence(tx, run.lease) is None:
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             for cell in cells:
-                quarantine.add(tx, segment.series, cell, job=segment.job, reason="its record spoils the reply", at=now)
+                quarantine.add(tx, segment.series, cell, job=segment.job, reason=run.why, at=now)
 
         self._store.write(write)
         run.suspects.clear()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -25,8 +27,8 @@ _EXCHANGES = {
     "SW": "XSWX",
     "AX": "XASX",
 }
-#: As far back as prices are asked for.
-FIRST = "1985-01-01"
+#: As far back as prices are asked for, and where calendars begin that do not know those years.
+STARTS = ("1985-01-01", "2000-01-01", "2010-01-01")
 _making = threading.Lock()
 
 
@@ -48,12 +50,19 @@ def exchange_of(symbol: str) -> Exchange:
 
 @lru_cache(maxsize=16)
 def _exchange(name: str) -> Exchange:
-    import exchange_calendars
-
-    oldest = exchange_calendars.get_calendar(name).bound_min()
-    start = FIRST if oldest is None else max(FIRST, str(oldest.date()))
-    made = exchange_calendars.get_calendar(name, start=start)
+    made = _since(name)
     days = [one.date() for one in made.sessions]
     closed = [one.to_pydatetime() for one in made.closes]
     frame = pl.DataFrame({"number": range(len(days)), "day": days, "closed": closed})
     return Exchange(frame.cast(pl.Schema(SESSIONS)), str(made.tz))
+
+
+def _since(name: str) -> Any:
+    """The calendar of an exchange, as far back as it is known."""
+    import exchange_calendars
+
+    for start in STARTS[:-1]:
+        # A calendar that begins later refuses at once; making it with its usual start first takes seconds for some.
+        with suppress(ValueError):
+            return exchange_calendars.get_calendar(name, start=start)
+    return exchange_calendars.get_calendar(name, start=STARTS[-1])
