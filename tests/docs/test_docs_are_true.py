@@ -168,7 +168,7 @@ def test_every_command_and_option_is_on_its_page():
     known = dict(commands(cli(), "gapless"))
 
     # Groups without a verb of their own need no section.
-    assert set(sections) | {"gapless db", "gapless migrate"} == set(known)
+    assert set(sections) | {"gapless db", "gapless enrich", "gapless migrate"} == set(known)
     for name, section in sections.items():
         options = {option for param in known[name].params for option in param.opts if option.startswith("-")}
         for option in options - {"--help"}:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app import enriching
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.app.wishes import Wishes
@@ -61,6 +62,7 @@ from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
+from gapless.work.enrich import MOST_AT_ONCE
 from gapless.work.migrate import Migrate
 from gapless.work.reparse import REPARSE, Reparse
 
@@ -137,6 +139,7 @@ class Gapless:
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
         self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
+        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -741,7 +744,8 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
+        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:

@@ -16,6 +16,7 @@ from gapless.cli import (
     chain,
     collect,
     db,
+    enrich,
     jobs,
     machine,
     migrate,
@@ -51,6 +52,7 @@ app.add_typer(migrate.app, name="migrate")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.audits, name="audit")
+app.add_typer(enrich.app, name="enrich")
 
 
 @app.callback(invoke_without_command=True)

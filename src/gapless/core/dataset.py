@@ -93,12 +93,18 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
-    #: Words that the source understands as they are.
-    plain: str = ""
+    #: Only words that match this are looked up; others are the source's own. Empty: all of them.
+    pattern: str = ""
+    #: Ends the word in a series id; empty: the id is the word.
+    separator: str = "/"
+
+    def word(self, name: str) -> str:
+        """The part of a series id that names the thing."""
+        return name.partition(self.separator)[0] if self.separator else name
 
     def translates(self, name: str) -> bool:
         """Whether a series has to be looked up in it."""
-        return re.fullmatch(self.plain, name.partition("/")[0]) is None
+        return not self.pattern or re.fullmatch(self.pattern, self.word(name)) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,8 @@ class Dataset:
     settle: timedelta = timedelta(seconds=2)
     #: How far back the source goes, if it forgets; older spans are *unavailable*.
     retention: timedelta | None = None
+    #: The source has never had anything older.
+    earliest: Instant | None = None
     #: Zone of bare dates on the command line and in JSON.
     zone: str = "UTC"
     #: What a series of this dataset looks like, for errors and `gapless datasets`.
@@ -192,7 +200,7 @@ class Dataset:
             earliest = self.variant(series).earliest
             return None if earliest is None else Span(DAWN, earliest)
         if self.retention is None:
-            return None
+            return None if self.earliest is None else Span(DAWN, self.earliest)
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
 
     def is_series(self, name: str) -> bool:
