@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from gapless.core.grid import Grid, Steps
-from gapless.core.span import DAWN, Instant, Span, span
+from gapless.core.grid import Grid, Steps, Weekdays
+from gapless.core.span import DAWN, DAY, Instant, Span, span
 
 #: Microseconds of the only tally of a dataset of months or years: longer than history.
 ERA = 10**18
@@ -111,6 +111,8 @@ class Dataset:
     settle: timedelta = timedelta(seconds=2)
     #: How far back the source goes, if it forgets; older spans are *unavailable*.
     retention: timedelta | None = None
+    #: The source has never had anything older.
+    earliest: Instant | None = None
     #: Zone of bare dates on the command line and in JSON.
     zone: str = "UTC"
     #: What a series of this dataset looks like, for errors and `gapless datasets`.
@@ -147,7 +149,12 @@ class Dataset:
     @property
     def tally_origin(self) -> Instant:
         """A border between tallies; all of them lie on the grid."""
-        return self.grid.origin if isinstance(self.grid, Steps) else 0
+        match self.grid:
+            case Steps(origin=origin):
+                return origin
+            case Weekdays():
+                return self.grid.floor(4 * DAY)
+        return 0
 
     def tally_of(self, bucket: int) -> Span:
         """The stretch of time of a tally."""
@@ -168,6 +175,8 @@ class Dataset:
         if self.variants:
             earliest = self.variant(series).earliest
             return None if earliest is None else Span(DAWN, earliest)
+        if self.earliest is not None:
+            return Span(DAWN, self.earliest)
         if self.retention is None:
             return None
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
@@ -181,6 +190,8 @@ class Dataset:
 
 @lru_cache(maxsize=1024)
 def _tally_width(dataset: Dataset) -> int:
+    if isinstance(dataset.grid, Weekdays):
+        return 200 * 7 * DAY
     if not isinstance(dataset.grid, Steps):
         return ERA
     return max(1, dataset.period // timedelta(microseconds=1) // dataset.grid.step) * dataset.grid.step * 1000

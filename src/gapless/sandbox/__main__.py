@@ -1,4 +1,4 @@
-"""`python -m gapless.sandbox upbit --port 8600`: play a provider, `upbit` or `opendart`, until Ctrl-C."""
+"""`python -m gapless.sandbox upbit --port 8600`: play a provider, `upbit`, `opendart` or `krx`, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import msgspec
 from gapless.sandbox.clock import Clock, instant
 from gapless.sandbox.control import Settings
 from gapless.sandbox.http import Answer, Server
+from gapless.sandbox.krx import panel as krx_panel
+from gapless.sandbox.krx import world as krx_world
+from gapless.sandbox.krx.api import Krx
 from gapless.sandbox.opendart import listings as dart
 from gapless.sandbox.opendart import panel
 from gapless.sandbox.opendart.api import OpenDart
@@ -72,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FROM..TO[,html]",
         help="when the provider is closed: status 800, or a page",
     )
+    krx = _provider(providers.add_parser("krx", help="KRX's prices of whole markets"), "prices", krx_world.SEED)
+    krx("--stocks", type=int, default=krx_world.STOCKS, help=f"shares of KOSPI, at least {krx_world.FEWEST}")
+    krx("--quota", type=int, default=krx_panel.Settings().quota, help="calls of a key in a Korean day; 0 is no limit")
     return parser
 
 
@@ -98,7 +104,12 @@ def _opendart(args: argparse.Namespace) -> Answer:
     return OpenDart(dart.world(args.seed, args.companies), settings, _clock(args)).answer
 
 
-PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {"upbit": _upbit, "opendart": _opendart}
+def _krx(args: argparse.Namespace) -> Answer:
+    settings = msgspec.convert(_named(args, "quota", "latency_ms"), krx_panel.Settings)
+    return Krx(krx_world.World(args.seed, args.stocks), settings, _clock(args)).answer
+
+
+PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {"upbit": _upbit, "opendart": _opendart, "krx": _krx}
 
 
 def _clock(args: argparse.Namespace) -> Clock:

@@ -7,17 +7,18 @@ from datetime import timedelta
 
 from gapless.sources.base import Source
 from gapless.sources.http import Http
+from gapless.sources.krx import Krx
 from gapless.sources.opendart import Dart
 from gapless.sources.upbit import Upbit
 
 #: Every source by name; each is made with the transport to its provider.
-SOURCES: dict[str, Callable[[Http], Source]] = {Upbit.name: Upbit, Dart.name: Dart}
+SOURCES: dict[str, Callable[[Http], Source]] = {Upbit.name: Upbit, Dart.name: Dart, Krx.name: Krx}
 #: Where each provider is, unless the settings say otherwise.
-DEFAULT_URLS = {Upbit.name: Upbit.default_url, Dart.name: Dart.default_url}
+DEFAULT_URLS = {one.name: one.default_url for one in (Upbit, Dart, Krx)}
 #: The form of the key of those that want one.
-KEYS = {Dart.name: r"[0-9A-Za-z]{40}"}
+KEYS = {Dart.name: r"[0-9A-Za-z]{40}", Krx.name: r"[0-9A-Za-z]{40}"}
 #: Those with a daily quota.
-QUOTAS = (Dart.name,)
+QUOTAS = (Dart.name, Krx.name)
 
 
 def connect(name: str, base_url: str, timeout: timedelta, key: str = "") -> Source:
