@@ -5,7 +5,7 @@ What a reply to `basDd=D` proves; all is cut at the frontier, which stands at 10
 | reply | proves |
 |---|---|
 | 200 with records of day D | day D of that market, with the weekend after a Friday |
-| 200 with an empty `OutBlock_1` | day D: nothing was traded. Of the last two weeks only for a day: it may be told late |
+| 200 with an empty `OutBlock_1` | day D: nothing was traded. Of the last two weeks only for a day: it may come late |
 | 200 with records of another day | nothing: the reply is bad |
 | 401, 403 | nothing: the key is refused, or the service is not approved for it; the job is held |
 | 429 | nothing; everybody waits |
