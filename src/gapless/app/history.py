@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -265,9 +266,8 @@ class Gapless:
     def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, recheck: int, progress: bool) -> None:
         self._take_back(dataset)
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
-        with self.store.read() as tx:
-            if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
-                return
+        if not self._lacks(wish):
+            return
         self.ready(dataset, progress=progress)
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
         try:
@@ -400,8 +400,10 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        kind: Kind = Kind.COLLECT,
+        params: Mapping[str, Any] | None = None,
     ) -> Wish:
-        """A checked wish; raises `UsageError` that names the field."""
+        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself."""
         names = self.catalogue.series(dataset, _listed(series), report)
         self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
@@ -412,9 +414,12 @@ class Gapless:
             list(names),
             asked,
             said,
-            _choice(Mode, mode, "mode"),
+            # The ledger of a chore is what its own job has gone over.
+            Mode.ALL if kind.is_chore else _choice(Mode, mode, "mode"),
             _choice(Direction, direction, "direction"),
             recheck,
+            kind,
+            params or {},
         )
 
     def _wish(
@@ -426,10 +431,13 @@ class Gapless:
         mode: Mode,
         direction: Direction,
         recheck: int,
+        kind: Kind = Kind.COLLECT,
+        params: Mapping[str, Any] | None = None,
     ) -> Wish:
         return Wish(
             owner=owner(),
-            kind=Kind.COLLECT,
+            kind=kind,
+            params=json.dumps(params or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
             dataset=dataset.name,
             series=tuple(names),
             span=asked,
@@ -476,12 +484,17 @@ class Gapless:
         hold: bool = False,
         progress: bool = False,
     ) -> Made:
-        """Make a job whose source can be asked for what it misses; `ready` says what that takes."""
-        with self.store.read() as tx:
-            lacking = self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing
-        if lacking:
-            self.ready(self.dataset(wish.dataset), progress=progress)
+        """Make a job that can begin: `ready` says what that takes for one that asks a source."""
+        dataset = self.dataset(wish.dataset)
+        if wish.kind is not Kind.COLLECT:
+            self.catalogue.check(dataset, wish.kind)
+        elif self._lacks(wish):
+            self.ready(dataset, progress=progress)
         return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+
+    def _lacks(self, wish: Wish) -> bool:
+        with self.store.read() as tx:
+            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing > 0
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
         """The wish of a standing job."""
@@ -549,7 +562,7 @@ class Gapless:
         For embedding in somebody's own loop: a pause or cancel is seen between two requests.
         """
         job = self.jobs.get(job_id)
-        self.ready(self.dataset(job.dataset))
+        self._ready_for(job)
         runner, done, never = self._runner(), 0, threading.Event()
         engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
@@ -572,8 +585,15 @@ class Gapless:
         """Run an existing job in this process."""
         job = self.jobs.get(job_id)
         if not job.is_final:
-            self.ready(self.dataset(job.dataset))
+            self._ready_for(job)
         return self._start(Made(self.jobs.get(job_id), True))
+
+    def _ready_for(self, job: Job) -> None:
+        dataset, kind = self.dataset(job.dataset), Kind(job.kind)
+        if kind in (Kind.COLLECT, Kind.FOLLOW):
+            self.ready(dataset)
+        else:
+            self.catalogue.check(dataset, kind)
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
+from gapless.core.job import Kind
 from gapless.core.pacing import Limit
+from gapless.core.page import Shape
 from gapless.sources.base import Source
+from gapless.work.base import Chore
 
 
 class Catalogue:
@@ -21,11 +24,14 @@ class Catalogue:
         scopes: Mapping[str, str],
         rates: Mapping[str, float | None],
         dailies: Mapping[str, int | None] | None = None,
+        chores: Mapping[Kind, Chore] | None = None,
     ) -> None:
         self.sources = sources
         self._scopes = scopes
         self._rates = rates
         self._dailies = dailies or {}
+        #: Work over stored rows, by its kind.
+        self.chores = dict(chores or {})
         self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
 
     def dataset(self, name: str) -> Dataset:
@@ -64,8 +70,25 @@ class Catalogue:
         """Where a dataset comes from."""
         return self.sources[dataset.source]
 
-    def limit(self, dataset: Dataset) -> Limit:
-        """The budget of a dataset: the source's limit under its scope."""
+    def chore(self, kind: Kind) -> Chore:
+        """What does a kind of work over stored rows; raises `UsageError`."""
+        found = self.chores.get(kind)
+        if found is None:
+            raise UsageError(f"kind: this version cannot {kind}", field="kind", hint="bring all workers to one version")
+        return found
+
+    def shape(self, dataset: Dataset, series: str, kind: Kind) -> Shape:
+        """How much of a series one page of a kind of work holds."""
+        return (self.chore(kind) if kind.is_chore else self.source(dataset)).shape(dataset, series)
+
+    def check(self, dataset: Dataset, kind: Kind) -> None:
+        """Raise `UsageError` when a setting is missing without which work of a kind cannot begin."""
+        (self.chore(kind) if kind.is_chore else self.source(dataset)).check()
+
+    def limit(self, dataset: Dataset, kind: Kind = Kind.COLLECT) -> Limit:
+        """The budget of work on a dataset: the source's limit under its scope, or the chore's own."""
+        if kind.is_chore:
+            return self.chore(kind).limit(dataset)
         source = self.source(dataset)
         said = source.limit(dataset)
         scope = self._scopes.get(source.name, "")

@@ -67,13 +67,14 @@ class Jobs:
         self,
         wish: Wish,
         *,
-        queue: Queue = Queue.BACKFILL,
+        queue: Queue | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
         hold: bool = False,
     ) -> Made:
         """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
+        assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
         now = self._clock.now()
@@ -83,7 +84,7 @@ class Jobs:
             adopted = jobs.unfinished(tx, wish.key)
             if adopted is not None:
                 return Made(adopted, True)
-            self._ensure_budget(tx, dataset)
+            self._ensure_budget(tx, dataset, wish.kind)
             ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
             planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
             standing = wish.kind is Kind.FOLLOW
@@ -92,7 +93,7 @@ class Jobs:
                 wish,
                 ids,
                 now=now,
-                queue=queue.value,
+                queue=(queue or wish.kind.queue).value,
                 priority=priority,
                 name=name,
                 total=0 if standing else sum(one.total for one in planned),
@@ -114,9 +115,9 @@ class Jobs:
         self.ring()
         return made
 
-    def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
+    def _ensure_budget(self, tx: Tx, dataset: Dataset, kind: Kind) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
-        budgets.set_limit(tx, self._catalogue.limit(dataset))
+        budgets.set_limit(tx, self._catalogue.limit(dataset, kind))
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
@@ -145,7 +146,7 @@ class Jobs:
             planned,
             queue=job.queue,
             turn=job.turn,
-            budget_key=self._catalogue.limit(dataset).key,
+            budget_key=self._catalogue.limit(dataset, Kind(job.kind)).key,
             recheck_from=again,
         )
 
@@ -242,6 +243,8 @@ class Jobs:
             jobs.set_lacking(tx, job_id, lacking)
             self._add_segments(tx, job, planned)
             return None
+        if lacking and Kind(job.kind).is_chore:
+            return self._finish(tx, job, "failed", now, f"{counted_word(lacking, 'period')} could not be gone over")
         for one in planned:
             for lost in one.missing:
                 its_id = series.ensure(tx, job.dataset, one.series)
@@ -301,7 +304,7 @@ class Jobs:
         """Take a failed, incomplete or cancelled job up again: exactly what it still misses."""
 
         def again(tx: Tx, job: Job, now: Instant) -> None:
-            for series_id, _ in jobs.series_of(tx, job.id):
+            for series_id, _ in [] if Kind(job.kind).is_chore else jobs.series_of(tx, job.id):
                 quarantine.release(tx, series_id, job.span)
             segments.revive(tx, job.id)
             jobs.set_lacking(tx, job.id, job.total + 1)
@@ -381,10 +384,6 @@ class Jobs:
         if job is None:
             raise UsageError(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
         return job
-
-    def is_standing(self, job_id: int) -> bool:
-        """Whether a job has an open end."""
-        return self.get(job_id).kind == Kind.FOLLOW
 
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""

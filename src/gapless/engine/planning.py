@@ -35,7 +35,7 @@ class Planner:
         now: Instant,
         job: Job | None,
     ) -> Facts:
-        """What is known of a series inside `span`, as far as it concerns a wish of this mode (or this job)."""
+        """What is known of a series inside `span`, as far as it concerns a wish to fetch (or this job)."""
         gone = dataset.unavailable(now, name)
         series_id = series.find(tx, dataset.name, name)
         if series_id is None:
@@ -68,7 +68,7 @@ class Planner:
         """Plan a wish: exact spans, requests, time."""
         dataset = self.catalogue.dataset(wish.dataset)
         planned = [self.series(tx, dataset, name, wish, now, job) for name in wish.series]
-        limit = self.catalogue.limit(dataset)
+        limit = self.catalogue.limit(dataset, wish.kind)
         budget = budgets.load(tx, limit.key)
         step = (budget.step if budget else interval(limit.rate)) / SECOND
         requests = sum(one.requests for one in planned)
@@ -83,10 +83,13 @@ class Planner:
 
     def series(self, tx: Tx, dataset: Dataset, name: str, wish: Wish, now: Instant, job: Job | None) -> SeriesPlan:
         """Plan one series of a wish."""
-        facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job)
+        if wish.kind.is_chore:
+            facts = _gone_over(tx, dataset, name, wish.span, job)
+        else:
+            facts = self.facts(tx, dataset, name, wish.span, wish.mode, now, job)
         return plan_series(
             dataset.grid,
-            self.catalogue.source(dataset).shape(dataset, name),
+            self.catalogue.shape(dataset, name, wish.kind),
             name,
             wish.span,
             facts,
@@ -94,6 +97,14 @@ class Planner:
             direction=wish.direction,
             recheck=wish.recheck,
         )
+
+
+def _gone_over(tx: Tx, dataset: Dataset, name: str, span: Span, job: Job | None) -> Facts:
+    """What a chore has done of a series."""
+    series_id = series.find(tx, dataset.name, name)
+    if job is None or series_id is None:
+        return Facts()
+    return Facts(proof=coverage.spans(tx, series_id, span, job=job.id))
 
 
 def wish_of(job: Job, names: list[str]) -> Wish:
@@ -107,4 +118,5 @@ def wish_of(job: Job, names: list[str]) -> Wish:
         mode=Mode(job.mode),
         direction=Direction(job.direction),
         recheck=job.recheck,
+        params=job.params,
     )

@@ -16,7 +16,7 @@ import structlog
 
 from gapless.core.clock import Clock
 from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
-from gapless.core.job import Queue
+from gapless.core.job import Kind, Queue
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
 from gapless.core.paging import Window, fresh
@@ -31,7 +31,8 @@ from gapless.engine.names import Names
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.collect import Asked, Collect, Left, halved, is_unanswered
+from gapless.work.base import Asked, Left, Work
+from gapless.work.collect import Collect, halved, is_unanswered
 
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
@@ -58,7 +59,7 @@ class _Run:
     #: What it misses, when that is known from the last transaction.
     left: Left | None
     stop: threading.Event
-    collect: Collect
+    work: Work
     gate: str
     window: Window
     failures: int
@@ -142,12 +143,15 @@ class Runner:
         left, run.left = run.left, None
         if left is None or run.suspects:
             with self._store.read() as tx:
-                left = run.collect.look(tx, lease, now, run.suspects)
-        return run.collect.ask(left, lease.segment.name, run.window, now)
+                left = run.work.look(tx, lease, now, run.suspects)
+        return run.work.ask(left, lease.segment.name, run.window, now)
 
-    def collect(self, lease: Lease) -> Collect:
+    def work(self, lease: Lease) -> Work:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
+        kind = Kind(lease.segment.kind)
+        if kind.is_chore:
+            return self._catalogue.chore(kind).work(lease, dataset)
         return Collect(
             store=self._store,
             source=self._catalogue.source(dataset),
@@ -157,19 +161,20 @@ class Runner:
         )
 
     def limit(self, lease: Lease) -> Limit:
-        """The budget of a segment's requests."""
-        return self._catalogue.limit(self._catalogue.dataset(lease.segment.dataset))
+        """The budget of a segment's pages."""
+        dataset = self._catalogue.dataset(lease.segment.dataset)
+        return self._catalogue.limit(dataset, Kind(lease.segment.kind))
 
     def _start(self, ready: Ready, stop: threading.Event) -> _Run:
         lease = ready.lease
-        collect = self.collect(lease)
+        work = self.work(lease)
         return _Run(
             lease=lease,
             left=ready.left,
             stop=stop,
-            collect=collect,
+            work=work,
             gate=self.limit(lease).key,
-            window=fresh(collect.shape),
+            window=fresh(work.shape),
             failures=lease.segment.attempts,
         )
 
@@ -185,7 +190,7 @@ class Runner:
         """One request and what follows from it; False when the segment has left our hands."""
         departed, began = self._clock.now(), time.monotonic()
         try:
-            page = run.collect.fetch(asked)
+            page = run.work.fetch(asked)
         except Refused as error:
             self._refused(run, error)
             return False
@@ -209,9 +214,9 @@ class Runner:
             self._jobs.ring()
 
     def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
-        run.left = run.collect.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
+        run.left = run.work.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
-        run.window = run.collect.window(run.window, asked, page)
+        run.window = run.work.window(run.window, asked, page)
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
@@ -239,7 +244,8 @@ class Runner:
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
-            standing=self._jobs.is_standing(run.lease.segment.job),
+            standing=run.lease.segment.kind == Kind.FOLLOW,
+            chore=Kind(run.lease.segment.kind).is_chore,
         )
         return self._act(run, asked, error, decision)
 
@@ -271,7 +277,7 @@ class Runner:
 
     def _give_up(self, run: _Run, asked: Asked, error: SourceError) -> None:
         """Set the spoilt cell aside; what the reply proves beside it is kept."""
-        grid, span = run.collect.dataset.grid, asked.ask.span
+        grid, span = run.work.dataset.grid, asked.ask.span
         cell = error.span if isinstance(error, BadReply) and error.span is not None else None
         if cell is None:
             newest = Span(grid.add(span.end, -1), span.end)
@@ -284,7 +290,7 @@ class Runner:
             "error",
         )
         if isinstance(error, BadReply) and error.page is not None:
-            self._keep(run, asked, run.collect.cut(error.page, asked))
+            self._keep(run, asked, run.work.cut(error.page, asked))
         elif isinstance(error, BadReply) and error.span is not None:
             self._quarantine(run)
             run.failures = 0

@@ -85,6 +85,7 @@ job = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("found", BigInteger, nullable=False, server_default="0"),
+    Column("params", Text, nullable=False, server_default="{}"),
     _in("state", JobState),
     _whole("job"),
     Index(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +51,8 @@ COLUMNS = (
     case((job.c.direction == Direction.BOTH.value, 1), else_=0).label("may_turn"),
     job.c.created_at.label("wished_at"),
     job.c.priority,
+    job.c.kind,
+    job.c.params,
 )
 JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 
@@ -314,6 +316,10 @@ class Held:
     def is_backward(self) -> bool:
         """Whether the newest part comes first."""
         return self.direction == Direction.BACKWARD.value
+
+    def at(self, cursor: Instant) -> Held:
+        """The same segment with its cursor elsewhere."""
+        return replace(self, cursor=cursor)
 
 
 def fence(tx: Tx, lease: Lease) -> Held | None:

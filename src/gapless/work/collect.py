@@ -23,6 +23,7 @@ from gapless.store import coverage, pages, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
+from gapless.work.base import Asked, Left
 
 _time_of = itemgetter(0)
 
@@ -30,25 +31,6 @@ _time_of = itemgetter(0)
 def same(dataset: Dataset, series: str) -> str:  # noqa: ARG001  the form of a directory
     """The source calls a series what we call it."""
     return series
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request that is about to leave, and the frontier as it was then."""
-
-    ask: Ask
-    now: Instant
-    is_backward: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """What a segment still misses, next to where its cursor is; without spans nothing is left at all."""
-
-    spans: list[Span]
-    is_backward: bool
-    #: Cells that this segment may not ask for.
-    given_up: list[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
