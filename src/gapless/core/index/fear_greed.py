@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -88,7 +89,7 @@ def blocks(times: pl.Series, offset: timedelta) -> Iterator[tuple[int, int]]:
     """First and past-the-end row of each calendar year of `times`, in the zone that lies `offset` east of UTC."""
     years = (times + offset).dt.year()
     starts = [0, *(years != years.shift(1)).fill_null(value=False).arg_true().to_list(), len(times)]
-    yield from ((first, past) for first, past in zip(starts[:-1], starts[1:], strict=True) if first < past)
+    yield from ((first, past) for first, past in pairwise(starts) if first < past)
 
 
 def in_blocks(

@@ -75,10 +75,7 @@ def check(scene: Scene, level: Level) -> list[Finding]:
 
 def _marked(scene: Scene, rules: list[Rule]) -> list[Finding]:
     flaws = [(rule, flaw) for rule in rules if (flaw := rule.find(scene)) is not None]
-    masks = scene.rows.select(
-        flaw.mask.alias(rule.name) if isinstance(flaw.mask, pl.Series) else flaw.mask.alias(rule.name)
-        for rule, flaw in flaws
-    )
+    masks = scene.rows.select(flaw.mask.alias(rule.name) for rule, flaw in flaws)
     inside = scene.rows["time"].dt.epoch("us").is_between(scene.span.start, scene.span.end, closed="left")
     found: list[Finding] = []
     for rule, flaw in flaws:
