@@ -17,6 +17,7 @@ import polars as pl
 
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.validation import Validated, repair, validated, validation
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
@@ -26,7 +27,8 @@ from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
-from gapless.core.span import Instant, Span, iso, moment
+from gapless.core.rules import Level
+from gapless.core.span import DAWN, DOOM, Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.cluster import ClusterBell
@@ -41,7 +43,7 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import pages, payloads, queues, rows
+from gapless.store import coverage, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
@@ -117,6 +119,7 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
@@ -385,6 +388,67 @@ class Gapless:
         found = self.dataset(dataset)
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
         return truth.verify(self.store, found, names, repair=repair)
+
+    def validation_wish(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+    ) -> Wish:
+        """A checked wish to validate; without series all that are stored, without a span all of it."""
+        found = self.dataset(dataset)
+        asked = _choice(Level, str(level).lower(), "level")
+        names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
+        if start is None and days is None:
+            with self.store.read() as tx:
+                first = [at for one in names if (at := _first(tx, found, one)) is not None]
+            if not first:
+                raise UsageError(
+                    f"series: nothing is stored of {', '.join(names) or found.name}",
+                    field="series",
+                    hint="`gapless fill` fetches it",
+                )
+            start = moment(min(first))
+        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params={"level": asked.value})
+
+    def validate(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+        progress: bool = False,
+    ) -> Validated:
+        """Look for what is wrong with stored rows, and wait. Raises `SourceError` if it did not come to its end."""
+        wish = self.validation_wish(dataset, series, start, end, days=days, level=level)
+        handle = self._start(self.create(wish))
+        if handle.wait(progress=progress) is not JobState.DONE:
+            job = handle.job
+            raise SourceError(job.error or f"job {job.id} is {job.state}", source=wish.dataset)
+        return self.validated(handle.id)
+
+    def validated(self, job_id: int) -> Validated:
+        """What a validation has found so far."""
+        return validated(self.store, self.jobs.get(job_id))
+
+    def repair(self, job_id: int) -> Running | None:
+        """Take back what a validation found to be wrong and fetch it again; None where nothing can be fetched."""
+        job = self.jobs.get(job_id)
+        spans = repair(self.store, self.catalogue, job)
+        if not spans:
+            return None
+        whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
+        dataset = self.catalogue.dataset(job.dataset)
+        wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
+        self.ready(dataset)
+        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
 
     # -- work
 
@@ -671,6 +735,17 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _first(tx: Tx, dataset: Dataset, name: str) -> Instant | None:
+    """Where the rows or the coverage of a series begin, on the grid."""
+    series_id = ledger.find(tx, dataset.name, name)
+    if series_id is None:
+        return None
+    rowed = rows.bounds(tx, dataset, series_id)
+    covered = coverage.spans(tx, series_id, Span(DAWN, DOOM))
+    first = [*([rowed[0]] if rowed else []), *(one.start for one in covered[:1])]
+    return dataset.grid.floor(min(first)) if first else None
 
 
 def _choice(kind: type[Any], value: Any, field: str) -> Any:

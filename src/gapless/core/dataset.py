@@ -123,6 +123,10 @@ class Dataset:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     revisions: Revisions | None = None
     directory: Directory | None = None
+    #: A dataset of the same source whose records, put together, are the records of this one.
+    parts: str = ""
+    #: Market calendar with the days of trading, where its records can be held against one.
+    calendar: str = ""
     #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
     parser: int = 0
     #: Width of one period, used for tallies and for following; months count as 30 days.

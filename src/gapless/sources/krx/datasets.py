@@ -140,6 +140,7 @@ def _dataset(name: str, columns: tuple[Column, ...], key: str, paths: Mapping[st
         settle=TOLD,
         earliest=FIRST,
         zone=ZONE,
+        calendar="XKRX",
         example=next(iter(paths)),
         pattern="|".join(paths),
         # Only for answers that tell nothing yet; see `source`.
