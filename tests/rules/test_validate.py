@@ -34,12 +34,13 @@ def run(history: Gapless, *statements: str) -> None:
 
 def vouch(history: Gapless, dataset: str) -> None:
     """Let the ledger believe what is there now: as if a source had answered so."""
+    found = history.dataset(dataset)
 
     def write(tx) -> None:
         for name in ("KRW-BTC", "KOSPI"):
             its = series.find(tx, dataset, name)
             if its is not None:
-                have = tallies.found(tx, history.dataset(dataset), its)
+                have = tallies.found(tx, found, its)
                 for bucket in tallies.expected(tx, its):
                     tx.cursor.execute(
                         f"UPDATE tally SET rows = {have.get(bucket, 0)} WHERE series = {its} AND bucket = {bucket}"
@@ -164,8 +165,9 @@ def test_what_cannot_be_true_is_taken_back_and_fetched_again(history: Gapless, r
     plant(history)
     found = history.validate(dataset, level=level)
     running = history.repair(found.job)
-    assert running is not None
-    assert running.wait() is JobState.DONE
+    # What lay beyond the frontier is only taken away.
+    assert running is None if rule == "future" else running is not None
+    assert running is None or running.wait() is JobState.DONE
     after = history.read(dataset, "KOSPI" if dataset == SHARES else "KRW-BTC", "2024-05-01", "2024-06-04", fill=False)
     assert after.equals(before)
     assert history.validate(dataset, level=level).findings == []
@@ -181,7 +183,7 @@ def test_findings_stay_within_what_was_asked(history: Gapless) -> None:
     FAULTS["low_high"][2](history)
     assert history.validate(MINUTES, "KRW-BTC", "2024-06-03", "2024-06-03").findings == []
     found = history.validate(MINUTES, "KRW-BTC", "2024-06-02", "2024-06-02")
-    assert [one.span for _, one in found.findings] == [Span(NOON, NOON + MINUTE)]
+    assert {one.span for _, one in found.findings} == {Span(NOON, NOON + MINUTE)}
 
 
 def test_nothing_stored_and_unknown_levels_are_named(history: Gapless) -> None:
@@ -197,5 +199,7 @@ def test_a_validation_that_was_left_goes_on_without_repeating_itself(history: Ga
     job = history.create(history.validation_wish(MINUTES)).job
     assert history.step(job.id, 1) == 1
     first = len(history.validated(job.id).findings)
+    whole = len(history.validate(MINUTES).findings)
     assert history.run(job.id).wait() is JobState.DONE
-    assert len(history.validated(job.id).findings) == 1 >= first
+    assert len(history.validated(job.id).findings) == whole >= first
+    assert whole > 0

@@ -439,8 +439,15 @@ class Gapless:
         return validated(self.store, self.jobs.get(job_id))
 
     def repair(self, job_id: int) -> Running | None:
-        """Take back what a validation found to be wrong and fetch it again; None where nothing can be fetched."""
+        """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
+
+        Raises `UsageError` for what comes from no source.
+        """
         job = self.jobs.get(job_id)
+        if not self.catalogue.source(self.dataset(job.dataset)).base_url:
+            raise UsageError(
+                f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
+            )
         spans = repair(self.store, self.catalogue, job)
         if not spans:
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import Refused, TryAgain
-from gapless.core.job import Job, Kind
+from gapless.core.job import Job
 from gapless.core.page import Ask, Page
 from gapless.core.rules import Finding, Severity, score
 from gapless.core.span import DOOM, Span, span
@@ -21,6 +21,8 @@ from gapless.work.validate import AskAgain, Validate
 
 #: Seconds that a validation waits for the budget of a source before it lets go of its stretch.
 PATIENCE = 60.0
+#: Warnings about what is not there: asking again harms nobody.
+EMPTINESS = ("missing_session", "truncated_day")
 
 
 def validation(store: Store, catalogue: Catalogue, clock: Clock) -> Validate:
@@ -112,13 +114,14 @@ def validated(store: Store, job: Job) -> Validated:
 
 
 def repair(store: Store, catalogue: Catalogue, job: Job) -> dict[str, Span]:
-    """Take back what cannot be true: rows go, the ledger forgets their spans. Returns what to fetch, by series."""
+    """Take back what cannot be true or is not there: rows go, the ledger forgets their spans.
+
+    Returns what to fetch, by series; nothing of what lies beyond the job.
+    """
     dataset = catalogue.dataset(job.dataset)
-    if Kind(job.kind) is not Kind.VALIDATE or not catalogue.source(dataset).base_url:
-        return {}
     lost: dict[str, list[Finding]] = {}
     for name, one in [each for verdict in [validated(store, job)] for each in verdict.findings]:
-        if one.severity is Severity.ERROR:
+        if one.severity is Severity.ERROR or one.rule in EMPTINESS:
             lost.setdefault(name, []).append(one)
     spans: dict[str, Span] = {}
     for name, found in lost.items():

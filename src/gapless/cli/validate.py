@@ -42,9 +42,10 @@ def validate(
             dataset, series or None, start, end, days=days, level=level, progress=err.is_terminal and not json
         )
         mended = None
-        if repair and found.has_errors:
+        if repair and found.findings:
             running = app.repair(found.job)
-            mended = None if running is None else running.wait(progress=err.is_terminal and not json)
+            wait = err.is_terminal and not json
+            mended = JobState.DONE if running is None else running.wait(progress=wait)
     if json:
         dump(validated_json(found) | {"repaired": mended})
     else:
