@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.app.validation import Validated, repair, validated, validation
@@ -117,9 +118,10 @@ class Gapless:
         sources = {
             name: connect(name, settings.base_url(name), settings.timeout, settings.api_keys.get(name, ""))
             for name in SOURCES
-        }
+        } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
+        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
@@ -139,6 +141,7 @@ class Gapless:
             engines, self._engines = self._engines, []
         for engine in engines:
             engine.stop()
+        self._computing.pool.close()
         for source in self.catalogue.sources.values():
             source.close()
         self.store.close()
@@ -388,6 +391,39 @@ class Gapless:
         found = self.dataset(dataset)
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
         return truth.verify(self.store, found, names, repair=repair)
+
+    def compute(
+        self,
+        dataset: str,
+        series: str = "",
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        params: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        fill: bool = True,
+        hold: bool = False,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        progress: bool = False,
+        here: bool | None = None,
+    ) -> Running:
+        """Start computing a derived series; what its inputs miss is fetched first, unless `fill` is off.
+
+        `params`: `market`, `weights`, `window`, `least`, `enough`, `universe`, `strategy`, `chunk`. `overwrite`
+        computes days again that are computed already. Days whose inputs stay incomplete are given up, with the reason:
+        the job ends incomplete, and `retry` takes exactly those. Raises `UsageError`.
+        """
+        wish = compute_wish(self, dataset, series, start, end, days, params or {}, overwrite=overwrite)
+        if fill and not hold:
+            fill_inputs(self, wish, progress=progress)
+        made = self.create(wish, priority=priority, name=name, hold=hold)
+        return self._start(made, here=here) if not hold else self.watch(made.job.id)
+
+    def undo(self, job_id: int, after: When | None = None) -> Undone:
+        """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
+        return undo(self, job_id, _text(after))
 
     def validation_wish(
         self,

@@ -55,7 +55,7 @@ def worker(
         signal.signal(one, lambda *_: stop.set())
     with history(database) as app:
         count = slots_of(slots or str(app.settings.slots))
-        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL]
+        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL, Queue.COMPUTE]
         engine = app.worker(served, count, name=name)
         listed = f"{count.least}" if count.least == count.most else f"{count.least} to {count.most}"
         err.print(f"serving {', '.join(served)} with {listed} slots each", highlight=False)
@@ -275,7 +275,8 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
                     f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"),
                 )
             for name, source in app.catalogue.sources.items():
-                _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
+                if source.base_url:
+                    _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
     except GaplessError as error:
         check("database", False, str(error))
     if json:

@@ -10,7 +10,7 @@ whichever process, computes the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 
@@ -36,14 +36,14 @@ def fear_greed(inputs: pl.DataFrame, made: Preset) -> pl.DataFrame:
 
     A component counts from the row on that has all the rows before it that any component may need (`REACH`).
 
-    Columns: `time`, `score` (null where too few components have data), `band`, `components` (how many have data), and
-    for each component of the preset its raw value and its score, null where it has none.
+    Columns: `time`, `inputs` (see `fingerprint`), `score` (null where too few components have data), `band`,
+    `components` (how many have data), and for each of the preset's its raw value and its score, null without data.
     """
     columns = {name for name in inputs.columns if inputs[name].dtype.is_numeric()}
     names = list(made.weights)
     has_past = pl.int_range(pl.len()) >= REACH - 1
     raws = [pl.when(has_past).then(_raw(name, columns)).alias(f"{name}_raw") for name in names]
-    scored = inputs.select("time", *raws).with_columns(
+    scored = inputs.select("time", *raws, inputs=fingerprint(made.reach)).with_columns(
         _score(f"{name}_raw", COMPONENTS[name].sign, made).alias(name) for name in names
     )
     total = pl.sum_horizontal(
@@ -103,19 +103,39 @@ def in_blocks(
 
     `members` are the rows of a market's shares (see `universe.together`), of which two inputs are made.
     """
+
+    def whole(part: pl.DataFrame) -> pl.DataFrame:
+        return fear_greed(_joined(part, members), made)
+
+    return by_block(inputs, made.reach, whole, offset, wanted)
+
+
+def by_block(
+    inputs: pl.DataFrame,
+    reach: int,
+    compute: Callable[[pl.DataFrame], pl.DataFrame],
+    offset: timedelta,
+    wanted: tuple[Instant, Instant] | None = None,
+) -> pl.DataFrame:
+    """What `compute` makes of each block with the `reach` - 1 rows before it, for the rows in `wanted`."""
     times = inputs["time"]
     parts = []
     for first, past in blocks(times, offset):
         asked = _within(times.slice(first, past - first), wanted)
         if not asked.any():
             continue
-        begin = max(0, first - (made.reach - 1))
+        begin = max(0, first - (reach - 1))
         # A block is computed up to the last wanted row only: what follows has no say in it.
         last = int(asked.arg_true()[-1]) + 1
-        given = _joined(inputs.slice(begin, first - begin + last), members)
-        whole = fear_greed(given, made)
-        parts.append(whole.slice(first - begin).filter(asked.slice(0, last)))
-    return pl.concat(parts) if parts else fear_greed(_joined(inputs.clear(), members), made)
+        part = compute(inputs.slice(begin, first - begin + last))
+        parts.append(part.slice(first - begin).filter(asked.slice(0, last)))
+    return pl.concat(parts) if parts else compute(inputs.clear())
+
+
+def fingerprint(reach: int) -> pl.Expr:
+    """A number of the last `reach` rows as a whole, all their columns: equal inputs, equal number (on one polars)."""
+    total = pl.struct(pl.all()).hash(seed=7).cum_sum()
+    return (total - total.shift(reach).fill_null(0)).cast(pl.String)
 
 
 def _joined(part: pl.DataFrame, members: pl.DataFrame | None) -> pl.DataFrame:

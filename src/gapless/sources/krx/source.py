@@ -39,7 +39,7 @@ from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Raw, Row, Shape
 from gapless.core.span import DAY, HOUR, SECOND, Instant, Span
 from gapless.sources.http import Http, Reply
-from gapless.sources.krx.datasets import DAYS, KST, Service, services
+from gapless.sources.krx.datasets import DAYS, FIRST, KST, Service, services
 
 SETTING = "GAPLESS_KRX_API_KEY"
 RATE = 5.0
@@ -112,7 +112,8 @@ class Krx:
         return reply
 
     def catalogue(self) -> list[tuple[str, str]]:
-        """What a series can be: a market, with the dataset that has it."""
+        """Markets and the datasets that have them; the first day is asked for, to see whether the key is good."""
+        self._get(self.services["krx.indices"].paths["KOSPI"], _day(FIRST))
         return [(series, name) for name, one in self.services.items() for series in one.paths]
 
     def close(self) -> None:
