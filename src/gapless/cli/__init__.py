@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from gapless.cli import collect, compute, db, jobs, machine, read, show, validate
+from gapless.cli import collect, compute, db, jobs, machine, read, report, show, validate
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -27,6 +27,7 @@ read.register(app)
 show.register(app)
 machine.register(app)
 validate.register(app)
+report.register(app)
 compute.register(app, jobs.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(db.app, name="db")

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from sqlalchemy import bindparam, func, insert, select
 
+from gapless.core.job import JobState, Kind
 from gapless.core.rules.finding import Finding, Severity
 from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
-from gapless.store.schema import finding, segment
+from gapless.store.schema import finding, job, job_series, segment
 from gapless.store.schema import series as series_table
-from gapless.store.sql import Statement
+from gapless.store.sql import Statement, word
 
 _b = bindparam
 _NAMES = ("job", "series", "rule", "severity", "start", "end", "rows", "evidence", "at")
@@ -29,6 +30,27 @@ _OF_JOB = Statement(
     .join(series_table, series_table.c.id == finding.c.series)
     .where(finding.c.job == _b("job"))
     .order_by(series_table.c.name, finding.c.start, finding.c.rule, finding.c.id)
+)
+_OF_SERIES = Statement(
+    select(finding.c.rule, finding.c.severity, finding.c.start, finding.c.end, finding.c.rows, finding.c.evidence)
+    .where(
+        finding.c.job == _b("job"),
+        finding.c.series == _b("series"),
+        finding.c.start < _b("hi"),
+        finding.c.end > _b("lo"),
+    )
+    .order_by(finding.c.severity, finding.c.start, finding.c.rule)
+)
+_NEWEST = Statement(
+    select(func.max(job.c.id))
+    .join(job_series, job_series.c.job == job.c.id)
+    .where(
+        job_series.c.series == _b("series"),
+        job.c.kind == word(Kind.VALIDATE.value),
+        job.c.state == word(JobState.DONE.value),
+        job.c.start <= _b("lo"),
+        job.c.end >= _b("hi"),
+    )
 )
 _LOOKED_AT = Statement(
     select(series_table.c.name, func.sum(segment.c.rows))
@@ -70,6 +92,18 @@ def of_job(tx: Tx, job: int) -> list[tuple[str, Finding]]:
         )
         for name, rule, how, start, end, count, evidence in tx.rows(_OF_JOB, job=job)
     ]
+
+
+def newest(tx: Tx, series: int, within: Span) -> tuple[list[Finding], bool]:
+    """What the newest finished validation that holds a span found in it, and whether there was one."""
+    job_id = tx.value(_NEWEST, series=series, lo=within.start, hi=within.end)
+    if job_id is None:
+        return [], False
+    told = tx.rows(_OF_SERIES, job=job_id, series=series, lo=within.start, hi=within.end)
+    return [
+        Finding(rule=rule, severity=Severity(how), span=Span(start, end), rows=int(count), evidence=evidence)
+        for rule, how, start, end, count, evidence in told
+    ], True
 
 
 def looked_at(tx: Tx, job: int) -> dict[str, int]:
