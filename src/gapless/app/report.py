@@ -194,7 +194,8 @@ def _period(
     if not len(values):
         return Period(label=label, cells=counted)
     volume = None
-    if "volume" in frame.columns and not dataset.key:
+    # An index calls a component so, which is no amount.
+    if {"close", "volume"} <= set(frame.columns) and not dataset.key:
         times = frame["time"].dt.epoch("us")
         volume = float(frame.filter((times >= part.start) & (times < part.end))["volume"].sum())
     least, most, mean = (float(one) for one in (values.min(), values.max(), values.mean()))  # type: ignore[arg-type]

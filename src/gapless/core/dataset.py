@@ -67,6 +67,8 @@ class Variant:
     settle: timedelta
     #: The source has never had anything older.
     earliest: Instant | None = None
+    #: The first period with a statement of its own; what is older is told by that one alone.
+    first_own: Instant | None = None
     doc: str = ""
 
 
@@ -91,6 +93,26 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
+    #: Words that the source understands as they are.
+    plain: str = ""
+
+    def translates(self, name: str) -> bool:
+        """Whether a series has to be looked up in it."""
+        return re.fullmatch(self.plain, name.partition("/")[0]) is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Groups that the things of a directory fall into, as the newest row of another dataset about each of them says."""
+
+    dataset: str
+    #: Its column with the thing, and the one with the group.
+    key: str
+    column: str
+    #: What people call a group, and what stands in the column.
+    names: Mapping[str, str]
+    #: A command that gets such rows.
+    fill: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +149,7 @@ class Dataset:
     parts: str = ""
     #: Market calendar with the days of trading, where its records can be held against one.
     calendar: str = ""
+    grouping: Grouping | None = None
     #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
     parser: int = 0
     #: Width of one period, used for tallies and for following; months count as 30 days.

@@ -80,6 +80,10 @@ class TryAgain(SourceError):
     """Passing trouble: time-outs, 5xx, bodies cut or not what was announced."""
 
 
+class Shifted(TryAgain):
+    """A listing changed while it was read page by page: what is not proven of it is asked from its beginning."""
+
+
 class Unreachable(TryAgain):
     """Nothing answers at the provider's address."""
 

@@ -15,7 +15,7 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost, NotAllowed, UsageError
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
@@ -85,8 +85,8 @@ class Jobs:
             if adopted is not None:
                 return Made(adopted, True)
             self._ensure_budget(tx, dataset, wish.kind)
-            ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
-            planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
+            ids = series.ensure_all(tx, dataset.name, wish.series)
+            planned = self.planner.every(tx, dataset, wish, now, None)
             standing = wish.kind is Kind.FOLLOW
             made = jobs.add(
                 tx,
@@ -129,6 +129,8 @@ class Jobs:
         """Insert the segments of a round; the recent half of each series comes first."""
         made = 0
         for one in planned:
+            if not one.segments:
+                continue
             series_id = series.ensure(tx, job.dataset, one.series)
             for segment in one.segments:
                 self.add_segment(tx, job, series_id, segment)
@@ -194,7 +196,7 @@ class Jobs:
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
-        if Mode(lease.segment.mode) is not Mode.ALL:
+        if Mode(lease.segment.mode) is not Mode.ALL and not is_point_in_time(lease.segment.params):
             segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True
@@ -271,7 +273,7 @@ class Jobs:
         """The plan of what a job still misses of its pinned span."""
         names = [name for _, name in jobs.series_of(tx, job.id)]
         dataset, wish = self._catalogue.dataset(job.dataset), wish_of(job, names)
-        return [self.planner.series(tx, dataset, name, wish, now, job) for name in names]
+        return self.planner.every(tx, dataset, wish, now, job)
 
     def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
         """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
@@ -294,7 +296,13 @@ class Jobs:
 
     def resume(self, job_id: int) -> Job:
         """Let a paused job go on."""
-        return self._order(job_id, "resume")
+
+        def go_on(tx: Tx, job: Job, now: Instant) -> None:
+            # Slots that have not seen the pause yet claim nothing anew.
+            if segments.has_running(tx, job.id):
+                jobs.move(tx, job.id, "claim", now)
+
+        return self._order(job_id, "resume", go_on)
 
     def cancel(self, job_id: int) -> Job:
         """End a job; requests under way are fenced off, what is stored stays."""

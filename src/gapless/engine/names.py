@@ -27,6 +27,8 @@ class Names:
         if directory is None:
             return name
         word = name.partition("/")[0]
+        if not directory.translates(name):
+            return word
         found = self.words(directory).get(word)
         if found is None:
             raise UnknownSeries(

@@ -210,6 +210,9 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+_ANY_RUNNING = Statement(
+    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_RUNNING)).limit(1)
+)
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
@@ -455,6 +458,11 @@ def hurry(tx: Tx, job_id: int, turn: int) -> None:
 def has_live(tx: Tx, job_id: int) -> bool:
     """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
     return tx.one(_ANY_LIVE, job=job_id) is not None
+
+
+def has_running(tx: Tx, job_id: int) -> bool:
+    """Whether a slot has a segment of a job."""
+    return tx.one(_ANY_RUNNING, job=job_id) is not None
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
