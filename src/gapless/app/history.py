@@ -508,7 +508,7 @@ class Gapless:
         whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
         dataset = self.catalogue.dataset(job.dataset)
         wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
-        self.ready(dataset)
+        self.ready(dataset, list(spans))
         return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
 
     # -- work

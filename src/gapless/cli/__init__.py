@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from gapless.cli import collect, compute, db, jobs, machine, migrate, read, report, show, validate
+from gapless.cli import collect, compute, db, imports, jobs, machine, migrate, read, report, show, validate
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -29,6 +29,7 @@ machine.register(app)
 validate.register(app)
 report.register(app)
 compute.register(app, jobs.app)
+imports.register(migrate.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(db.app, name="db")
 app.add_typer(migrate.app, name="migrate")
