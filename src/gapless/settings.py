@@ -34,6 +34,8 @@ class Settings:
     #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
     max_retries: int = 3
     retry_delay: timedelta = timedelta(seconds=1)
+    #: Days (or cells) that work over stored rows does in one transaction.
+    chunk_size: int = 100
     #: How long a source may take to answer.
     timeout: timedelta = timedelta(seconds=15)
     #: SQLite: fsync every commit (power loss loses nothing at all).
@@ -92,6 +94,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
             dailies[source] = int(_number(f"{source}_daily", said.pop(f"{source}_daily"), least=0)) or None
     plain: dict[str, Callable[[str], Any]] = {
         "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
+        "chunk_size": lambda text: int(_number("chunk_size", text, least=1, most=100_000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
         "retry_delay": lambda text: _duration("retry_delay", text),
         "timeout": lambda text: _duration("timeout", text),

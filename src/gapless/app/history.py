@@ -18,8 +18,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from gapless.app import enriching
+from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.validation import Validated, repair, validated, validation
 from gapless.app.wishes import Wishes
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
@@ -32,7 +34,8 @@ from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
 from gapless.core.redact import keep_secret
-from gapless.core.span import Instant, Span, iso, moment
+from gapless.core.rules import Level
+from gapless.core.span import DAWN, DOOM, Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
@@ -55,7 +58,7 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import claims, jobs, pages, payloads, queues, rows
+from gapless.store import claims, coverage, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
@@ -135,8 +138,10 @@ class Gapless:
         sources = {
             name: connect(name, settings.base_url(name), settings.timeout, settings.api_keys.get(name, ""))
             for name in SOURCES
-        }
+        } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
+        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
         reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
         self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
         self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
@@ -203,6 +208,7 @@ class Gapless:
             engines, self._engines = self._engines, []
         for engine in engines:
             engine.stop()
+        self._computing.pool.close()
         for source in self.catalogue.sources.values():
             source.close()
         self.deliveries.close()
@@ -476,6 +482,107 @@ class Gapless:
         found = self.dataset(dataset)
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
         return truth.verify(self.store, found, names, repair=repair)
+
+    def compute(
+        self,
+        dataset: str,
+        series: str = "",
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        params: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        fill: bool = True,
+        hold: bool = False,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        progress: bool = False,
+        here: bool | None = None,
+    ) -> Running:
+        """Start computing a derived series; what its inputs miss is fetched first, unless `fill` is off.
+
+        `params`: `market`, `weights`, `window`, `least`, `enough`, `universe`, `strategy`, `chunk`. `overwrite`
+        computes days again that are computed already. Days whose inputs stay incomplete are given up, with the reason:
+        the job ends incomplete, and `retry` takes exactly those. Raises `UsageError`.
+        """
+        wish = compute_wish(self, dataset, series, start, end, days, params or {}, overwrite=overwrite)
+        if fill and not hold:
+            fill_inputs(self, wish, progress=progress)
+        made = self.create(wish, priority=priority, name=name, hold=hold)
+        return self._start(made, here=here) if not hold else self.watch(made.job.id)
+
+    def undo(self, job_id: int, after: When | None = None) -> Undone:
+        """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
+        return undo(self, job_id, _text(after))
+
+    def validation_wish(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+    ) -> Wish:
+        """A checked wish to validate; without series all that are stored, without a span all of it."""
+        found = self.dataset(dataset)
+        asked = _choice(Level, str(level).lower(), "level")
+        names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
+        if start is None and days is None:
+            with self.store.read() as tx:
+                first = [at for one in names if (at := _first(tx, found, one)) is not None]
+            if not first:
+                raise UsageError(
+                    f"series: nothing is stored of {', '.join(names) or found.name}",
+                    field="series",
+                    hint="`gapless fill` fetches it",
+                )
+            start = moment(min(first))
+        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params={"level": asked.value})
+
+    def validate(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+        progress: bool = False,
+    ) -> Validated:
+        """Look for what is wrong with stored rows, and wait. Raises `SourceError` if it did not come to its end."""
+        wish = self.validation_wish(dataset, series, start, end, days=days, level=level)
+        handle = self._start(self.create(wish))
+        if handle.wait(progress=progress) is not JobState.DONE:
+            job = handle.job
+            raise SourceError(job.error or f"job {job.id} is {job.state}", source=wish.dataset)
+        return self.validated(handle.id)
+
+    def validated(self, job_id: int) -> Validated:
+        """What a validation has found so far."""
+        return validated(self.store, self.jobs.get(job_id))
+
+    def repair(self, job_id: int) -> Running | None:
+        """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
+
+        Raises `UsageError` for what comes from no source.
+        """
+        job = self.jobs.get(job_id)
+        if not self.catalogue.source(self.dataset(job.dataset)).base_url:
+            raise UsageError(
+                f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
+            )
+        spans = repair(self.store, self.catalogue, job)
+        if not spans:
+            return None
+        whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
+        dataset = self.catalogue.dataset(job.dataset)
+        wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
+        self.ready(dataset, list(spans))
+        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
 
     # -- work
 
@@ -789,6 +896,17 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _first(tx: Tx, dataset: Dataset, name: str) -> Instant | None:
+    """Where the rows or the coverage of a series begin, on the grid."""
+    series_id = ledger.find(tx, dataset.name, name)
+    if series_id is None:
+        return None
+    rowed = rows.bounds(tx, dataset, series_id)
+    covered = coverage.spans(tx, series_id, Span(DAWN, DOOM))
+    first = [*([rowed[0]] if rowed else []), *(one.start for one in covered[:1])]
+    return dataset.grid.floor(min(first)) if first else None
 
 
 def _point_in_time(dataset: Dataset, mode: Mode | str, *, wanted: bool) -> dict[str, bool]:

@@ -15,17 +15,21 @@ from gapless.cli import (
     accounts,
     chain,
     collect,
+    compute,
     db,
     enrich,
+    imports,
     jobs,
     machine,
     migrate,
     notification,
     read,
+    report,
     schedule,
     serve,
     show,
     template,
+    validate,
 )
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
@@ -42,6 +46,10 @@ read.register(app)
 show.register(app)
 machine.register(app)
 serve.register(app)
+validate.register(app)
+report.register(app)
+compute.register(app, jobs.app)
+imports.register(migrate.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(template.app, name="template")
 app.add_typer(schedule.app, name="schedule")

@@ -56,7 +56,7 @@ def worker(
         signal.signal(one, lambda *_: stop.set())
     with history(database) as app:
         count = slots_of(slots or str(app.settings.slots))
-        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL]
+        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL, Queue.COMPUTE]
         engine = app.worker(served, count, name=name)
         duties = Duties(app)
         duties.start()
@@ -243,7 +243,7 @@ def budget(json: AsJson = False, database: Database = None) -> None:
 
 def sandbox(
     ctx: typer.Context,
-    provider: Annotated[str, typer.Argument(help="Provider to play: upbit or opendart.")],
+    provider: Annotated[str, typer.Argument(help="Provider to play: upbit, opendart or krx.")],
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.")] = 8640,
 ) -> None:
     """Play a provider on this machine: a real HTTP server with seeded data, limits and faults."""
@@ -279,7 +279,8 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
                     f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"),
                 )
             for name, source in app.catalogue.sources.items():
-                _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
+                if source.base_url:
+                    _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
     except GaplessError as error:
         check("database", False, str(error))
     if json:

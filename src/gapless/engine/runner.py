@@ -184,7 +184,7 @@ class Runner:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
         kind = Kind(lease.segment.kind)
-        if kind.is_chore:
+        if kind.is_chore or kind is Kind.COMPUTE:
             return self._catalogue.chore(kind).work(lease, dataset)
         return Collect(
             store=self._store,

@@ -341,21 +341,31 @@ def latest_values(tx: Tx, dataset: Dataset, key: str, value: str) -> dict[str, s
     return {str(one): str(other) for one, other in tx.cursor.fetchall()}
 
 
-def frame(tx: Tx, dataset: Dataset, series: int, within: Span, *, day: str | None = None) -> pl.DataFrame:
-    """Rows of `within` in time order as a polars frame: `time` (UTC, µs), then the dataset's columns.
+def frame(
+    tx: Tx,
+    dataset: Dataset,
+    series: int,
+    within: Span,
+    *,
+    day: str | None = None,
+    columns: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Rows of `within` in time order as a polars frame: `time` (UTC, µs) and the dataset's columns, or only `columns`.
 
     Of versions the one that counts (on `day`, an ISO date, if it is given). The driver builds tuples and polars takes
     them column by column: no Python loop over rows.
     """
-    columns = names(dataset)
+    every = names(dataset)
+    types = dict(zip(every, _types(dataset), strict=True))
+    columns = columns or every
     if dataset.revisions is None:
         _select(tx, dataset, series, within, columns)
     else:
         _select_best(tx, dataset, dataset.revisions, series, within, columns, day)
-    parts = [empty(dataset)]
+    parts = [empty(dataset).select(columns)]
     while rows := tx.cursor.fetchmany(50_000):
-        made = zip(columns, _types(dataset), zip(*rows, strict=True), strict=True)
-        parts.append(pl.DataFrame([_column(name, kind, list(values)) for name, kind, values in made]))
+        made = zip(columns, zip(*rows, strict=True), strict=True)
+        parts.append(pl.DataFrame([_column(name, types[name], list(values)) for name, values in made]))
     return pl.concat(parts)
 
 
@@ -376,6 +386,60 @@ def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
     if kind is Type.DECIMAL:
         return pl.Series(name, values, dtype=pl.String).str.to_decimal(scale=_DECIMALS).cast(_POLARS[kind])
     return pl.Series(name, values, dtype=_POLARS[kind])
+
+
+def bounds(tx: Tx, dataset: Dataset, series: int) -> tuple[Instant, Instant] | None:
+    """First and last time of a series; None without rows."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"SELECT {_micros(tx, 'min(time)')}, {_micros(tx, 'max(time)')} FROM {dataset.table} WHERE series = {mark}",
+        (series,),
+    )
+    first, last = tx.cursor.fetchone()
+    return None if first is None else (int(first), int(last))
+
+
+def delete(tx: Tx, dataset: Dataset, series: int, within: Span) -> int:
+    """Take rows away; the ledger is the caller's."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"DELETE FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}",
+        (series, within.start, within.end),
+    )
+    return int(tx.cursor.rowcount)
+
+
+#: What SQLite may hold in a column of a type; PostgreSQL holds nothing else than the type.
+_STORAGE = {
+    Type.FLOAT: ("real", "integer"),
+    Type.INT: ("integer",),
+    Type.TEXT: ("text",),
+    Type.BOOL: ("integer",),
+    Type.DECIMAL: ("text",),
+    Type.DATE: ("text",),
+    Type.TIME: ("integer",),
+}
+
+
+def mistyped(tx: Tx, dataset: Dataset, series: int, within: Span) -> list[tuple[Instant, str, str]]:
+    """(time, column, what is there) of values that are not of their column's type: SQLite takes anything."""
+    if tx.name != "sqlite":
+        return []
+    odd = {
+        name: ", ".join(f"'{one}'" for one in (*_STORAGE[kind], "null"))
+        for name, kind in zip(names(dataset), _types(dataset), strict=True)
+        if name != "time"
+    }
+    if not odd:
+        return []
+    cases = " ".join(f"WHEN typeof(\"{name}\") NOT IN ({known}) THEN '{name}'" for name, known in odd.items())
+    tx.cursor.execute(
+        f"SELECT time, odd FROM (SELECT time, CASE {cases} END AS odd FROM {dataset.table}"
+        " WHERE series = ? AND time >= ? AND time < ?) WHERE odd IS NOT NULL ORDER BY time",
+        (series, within.start, within.end),
+    )
+    kinds = {column.name: column.type.value for column in dataset.columns}
+    return [(int(at), str(name), f"{name} is no {kinds[name]}") for at, name in tx.cursor.fetchall()]
 
 
 def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, str]:

@@ -531,3 +531,21 @@ setting = Table(
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What validations have found.
+finding = Table(
+    "finding",
+    metadata,
+    _id(),
+    Column("job", BigInteger, nullable=False),
+    Column("series", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    _whole("finding"),
+    Index("finding_job", "job", "series", "start"),
+)
