@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app import enriching
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
 from gapless.app.wishes import Wishes
@@ -25,7 +26,7 @@ from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -54,13 +55,16 @@ from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import claims, pages, payloads, queues, rows
+from gapless.store import claims, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
+from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.migrate import Migrate
+from gapless.work.reparse import REPARSE, Reparse
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -133,6 +137,9 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
+        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
+        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -274,15 +281,19 @@ class Gapless:
         named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
         return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
 
-    def ready(self, dataset: Dataset, *, progress: bool = False) -> None:
-        """Make sure that a dataset can be asked for: its source's settings, and today's directory of its series.
+    def ready(self, dataset: Dataset, names: Sequence[str], *, progress: bool = False) -> None:
+        """Make sure that series can be asked for: their source's settings, and today's directory of them.
 
         A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
         """
         self.catalogue.source(dataset).check()
+        if dataset.directory is not None and any(map(dataset.directory.translates, names)):
+            self.directory(dataset, progress=progress)
+
+    def directory(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Make sure that today's directory of a dataset that has one is stored, or at least an older one."""
         directory = dataset.directory
-        if directory is None:
-            return
+        assert directory is not None, dataset.name
         told = self.dataset(directory.dataset)
         end = told.frontier(self.clock.now() - MARGIN)
         try:
@@ -329,7 +340,7 @@ class Gapless:
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
         if not self._lacks(wish):
             return
-        self.ready(dataset, progress=progress)
+        self.ready(dataset, [name], progress=progress)
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
         try:
             state = handle.wait(progress=progress)
@@ -359,11 +370,21 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
     ) -> Plan:
         """What a backfill would do: exact spans, requests, seconds. Asks no source."""
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         with self.store.read() as tx:
             return self.planned(tx, wish)
@@ -470,10 +491,14 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
         kind: Kind = Kind.COLLECT,
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
-        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself."""
+        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself.
+
+        `point_in_time`: a period counts as covered only by a statement of its own.
+        """
         names = self.catalogue.series(dataset, _listed(series), report)
         self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
@@ -489,7 +514,7 @@ class Gapless:
             _choice(Direction, direction, "direction"),
             recheck,
             kind,
-            params or {},
+            {**(params or {}), **_point_in_time(dataset, mode, wanted=point_in_time)},
         )
 
     def _wish(
@@ -532,6 +557,7 @@ class Gapless:
         name: str = "",
         rate: float | None = None,
         report: str = "",
+        point_in_time: bool = False,
         here: bool | None = None,
     ) -> Running:
         """Start filling in the background; an identical unfinished job is taken up instead.
@@ -540,7 +566,16 @@ class Gapless:
         """
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
 
@@ -564,7 +599,7 @@ class Gapless:
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
-            self.ready(dataset, progress=progress)
+            self.ready(dataset, wish.series, progress=progress)
 
     def _lacks(self, wish: Wish) -> bool:
         with self.store.read() as tx:
@@ -588,6 +623,7 @@ class Gapless:
         made = self.jobs.create(
             self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow"
         )
+        self.ready(found, series)
         job = self.jobs.resume(made.job.id) if made.job.state == JobState.PAUSED else made.job
         engine = self.engine({Queue.LIVE: max(1, min(self.settings.slots, len(series)))}, only=job.id)
         try:
@@ -665,7 +701,9 @@ class Gapless:
     def _ready_for(self, job: Job) -> None:
         dataset, kind = self.dataset(job.dataset), Kind(job.kind)
         if kind in (Kind.COLLECT, Kind.FOLLOW):
-            self.ready(dataset)
+            with self.store.read() as tx:
+                names = [name for _, name in jobs.series_of(tx, job.id)]
+            self.ready(dataset, names)
         else:
             self.catalogue.check(dataset, kind)
 
@@ -706,7 +744,8 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
+        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:
@@ -750,6 +789,20 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _point_in_time(dataset: Dataset, mode: Mode | str, *, wanted: bool) -> dict[str, bool]:
+    if not wanted:
+        return {}
+    if dataset.revisions is None:
+        raise UsageError(
+            f"point-in-time: {dataset.name} tells each record once", field="point-in-time", hint="leave it out"
+        )
+    if mode == Mode.ALL:
+        raise UsageError(
+            "point-in-time: goes with mode missing", field="point-in-time", hint="--recheck K asks again what is there"
+        )
+    return {POINT_IN_TIME: True}
 
 
 def _choice(kind: type[Any], value: Any, field: str) -> Any:

@@ -185,6 +185,12 @@ def refuse(budget: Budget, now: Instant, seconds: float, *, is_quota: bool = Fal
     )
 
 
+def slow(budget: Budget, now: Instant, seconds: float) -> Budget:
+    """After many failures in a row nobody sends for a while, then one goes alone; a refusal it is not."""
+    until = max(budget.blocked_until, now + round(seconds * SECOND))
+    return replace(budget, blocked_until=until, tat=max(budget.tat, until), probing=PROBE_NEXT)
+
+
 def _is_day_spent(budget: Budget, now: Instant) -> bool:
     day, into = divmod(now + budget.reset_offset, DAY)
     if into < DAWN_OF_DAY:
@@ -250,6 +256,10 @@ def foreign_use(limit: float, remaining: int, ours: float) -> bool:
     return remaining + ours + 2 < limit
 
 
+#: Failures in a row, of all slots of a process, from which on a source is in trouble, and not one of its series.
+MANY = 10
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Exponential, with jitter, bounded."""
@@ -265,6 +275,11 @@ class Backoff:
     def is_spent(self, attempt: int) -> bool:
         """Whether `attempt` failures are all that is allowed."""
         return attempt > self.retries
+
+    def silence(self, failures: int) -> float:
+        """Seconds for which everybody keeps silent after so many failures in a row, whoever met them; 0: not yet."""
+        over = failures - MANY
+        return 0.0 if over < 0 else min(self.most, self.first * min(60, 2 ** min(over, 6)))
 
 
 def block_seconds(told: float, repeats: int) -> float:

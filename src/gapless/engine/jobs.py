@@ -17,7 +17,7 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
@@ -116,8 +116,8 @@ class Jobs:
             if adopted is not None:
                 return Made(adopted, True)
             self._ensure_budget(tx, dataset, wish.kind)
-            ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
-            planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
+            ids = series.ensure_all(tx, dataset.name, wish.series)
+            planned = self.planner.every(tx, dataset, wish, now, None)
             standing = wish.kind is Kind.FOLLOW
             made = jobs.add(
                 tx,
@@ -159,6 +159,8 @@ class Jobs:
         """Insert the segments of a round; the recent half of each series comes first."""
         made = 0
         for one in planned:
+            if not one.segments:
+                continue
             series_id = series.ensure(tx, job.dataset, one.series)
             for segment in one.segments:
                 self.add_segment(tx, job, series_id, segment)
@@ -224,7 +226,7 @@ class Jobs:
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
-        if Mode(lease.segment.mode) is not Mode.ALL:
+        if Mode(lease.segment.mode) is not Mode.ALL and not is_point_in_time(lease.segment.params):
             segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True
@@ -301,7 +303,7 @@ class Jobs:
         """The plan of what a job still misses of its pinned span."""
         names = [name for _, name in jobs.series_of(tx, job.id)]
         dataset, wish = self._catalogue.dataset(job.dataset), wish_of(job, names)
-        return [self.planner.series(tx, dataset, name, wish, now, job) for name in names]
+        return self.planner.every(tx, dataset, wish, now, job)
 
     def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
         """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
@@ -354,7 +356,7 @@ class Jobs:
         self._refuse_twin(tx, self._require(tx, job_id), verb)
         before = jobs.order(tx, job_id, verb, now)
         events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
-        if verb == "resume" and segments.counts(tx, job_id)[0].get(SegmentState.RUNNING):
+        if verb == "resume" and segments.has_running(tx, job_id):
             # Paused for so short a while that no slot has noticed: it goes on where it is.
             jobs.move(tx, job_id, "claim", now)
         elif verb == "cancel":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,8 @@ NAMED = 3
 RESTING = 15.0
 #: A progress that took t seconds to read is read again after this many t, so that no job eats the server.
 SPARING = 10.0
+#: Seconds that a page of a list spends on reading what it has seen before.
+READING = 0.02
 #: Seconds over which rates are averaged.
 WINDOW = 10.0
 
@@ -71,6 +74,7 @@ class Board:
     def __init__(self, history: Gapless) -> None:
         self._history = history
         self._lock = threading.Lock()
+        self._local = threading.local()
         self._looks: OrderedDict[int, Look] = OrderedDict()
         self._names: OrderedDict[int, list[str]] = OrderedDict()
         self._paces: dict[int, Pace] = {}
@@ -96,7 +100,7 @@ class Board:
     def _seen(self, job: Job, *, fresh: bool) -> Look:
         with self._lock:
             known = self._looks.get(job.id)
-        if known is not None and not fresh and not self.is_due(job, known):
+        if known is not None and not fresh and (not self.is_due(job, known) or self._is_spared(job, known)):
             return known
         began = time.monotonic()
         progress, units = self._history.progress(job.id), self._history.units(job.id)
@@ -119,6 +123,19 @@ class Board:
         if job.state == JobState.RUNNING:
             return age > max(0.4, SPARING * known.cost)
         return age > max(RESTING, SPARING * known.cost)
+
+    def _is_spared(self, job: Job, known: Look) -> bool:
+        """Whether the page that this thread makes has read enough, and what was seen before has to do."""
+        until: float | None = getattr(self._local, "until", None)
+        return until is not None and time.monotonic() > until and known.sign == _sign(job)
+
+    def page(self, listed: Sequence[Job]) -> list[dict[str, Any]]:
+        """Jobs as lists show them. A page reads what it has not seen; of the rest as much as `READING` allows."""
+        self._local.until = time.monotonic() + READING
+        try:
+            return [self.row(one) for one in listed]
+        finally:
+            self._local.until = None
 
     def last_look(self, job_id: int) -> Look | None:
         """What was last seen, however long ago."""

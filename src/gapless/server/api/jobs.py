@@ -117,7 +117,7 @@ def list_jobs(server: Server, caller: Viewer, asked: Annotated[Listing, Query()]
         )
         counts = joblist.by_state(tx, everywhere)
         listed, is_more = page_of(found, asked.limit)
-        rows = [server.board.row(job) for job, _ in listed]
+        rows = server.board.page([job for job, _ in listed])
     total = sum(number for state, number in counts.items() if not which.states or state in which.states)
     return answer(
         {

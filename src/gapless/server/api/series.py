@@ -119,7 +119,7 @@ def show(server: Server, caller: Viewer, dataset: str, series: str) -> Response:
         ends = covered.ends(tx, series_id)
         since, _ = ledger.since(tx, series_id)
         last = joblist.page(tx, Filter(dataset=dataset, series=name), most=20)
-        jobs = [server.board.row(job) for job, _ in last]
+        jobs = server.board.page([job for job, _ in last])
         stored = covered.tallied(tx, series_id)
     return answer(
         {
