@@ -242,3 +242,21 @@ def test_a_real_job_is_forecast_while_it_runs(tmp_path: Path, upbit: SandboxProc
         assert [one.outcome for one in made] == ["done", "done"]
         assert all(one.actual is not None and one.actual > 0 for one in made)
         assert history.forecasts.honesty()["all"].jobs == 1
+
+
+def test_a_job_that_only_another_version_knows_stops_no_other(history: Gapless, clock: ManualClock) -> None:
+    """Workers of two versions share a database while one of them is brought up to date."""
+    strange, known, over = (make(history, name) for name in ("KRW-BTC", "KRW-ETH", "KRW-XRP"))
+    for job in (strange, known, over):
+        begin(history, job)
+    history.forecasts.take(over.id)
+
+    def write(tx: Tx) -> None:
+        tx.cursor.execute(f"UPDATE job SET dataset = 'of.tomorrow' WHERE id = {strange.id}")
+        tx.cursor.execute(f"UPDATE job SET state = 'done', ended_at = {clock.now()} WHERE id = {over.id}")
+
+    history.store.write(write)
+    history.forecasts.tick()
+    assert scored(history, strange) == []
+    assert len(scored(history, known)) == 1
+    assert [one.outcome for one in scored(history, over)] == ["done"]

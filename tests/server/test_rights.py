@@ -44,6 +44,15 @@ MATRIX: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
         "operator",
         {"json": {"dataset": MINUTES, "series": "KRW-BTC", "days": 3}},
     ),
+    ("POST", "/api/batch/index-recalculation"): ("operator", {"json": {"market": "CRYPTO", "days": 3}}),
+    ("POST", "/api/batch/data-validation"): (
+        "operator",
+        {"json": {"dataset": MINUTES, "series": "KRW-BTC", "days": 3}},
+    ),
+    ("POST", "/api/batch/data-migration"): ("operator", {"json": {"dataset": "dart.dividends"}}),
+    ("POST", "/api/batch/event-valuation"): ("operator", {"json": {}}),
+    ("POST", "/backfillEventsTable"): ("operator", {"json": {}}),
+    ("GET", "/api/batch/jobs/{job_id}/findings"): ("viewer", {}),
     ("POST", "/api/batch/jobs/bulk"): ("operator", {"json": {"verb": "pause", "ids": []}}),
     ("POST", "/api/batch/jobs/{job_id}/clone"): ("operator", {}),
     ("POST", "/api/batch/jobs/{job_id}/{verb}"): ("owner", {}),
@@ -107,7 +116,8 @@ def allowed(caller: str, least: str, route: str) -> set[int]:
     enough = {"": 0, "viewer": 1, "operator": 2, "owner": 2, "admin": 3, "person": 9}[least]
     if ["", "viewer", "operator", "admin"].index(role) < enough or (least == "owner" and caller == "other"):
         return {403}
-    return {200, 201, 202, 204, 404, 409}
+    # 422: nothing is there to be read again, or to be valued.
+    return {200, 201, 202, 204, 404, 409, 422}
 
 
 def test_streams_and_pages_need_a_session_too(client, serving):

@@ -90,3 +90,16 @@ def test_a_schedule_needs_a_template(still_room: Room, look: Look):
     page = look(still_room, "/schedules")
     expect(page.locator("#no-template")).to_be_visible()
     expect(page.get_by_role("button", name="Save schedule")).to_be_disabled()
+
+
+def test_forecasts_are_shown_and_so_is_their_honesty(still_room: Room, look: Look):
+    """P50 and P90 of a job that waits; afterwards how many of such jobs ended in time."""
+    job = still_room.job(name="soon")
+    page = look(still_room, f"/jobs/{job.id}")
+    told = page.locator("#stats div", has_text="Forecast, P50 – P90")
+    expect(told).to_contain_text(re.compile(r"\ds – \d"))
+    system = look(still_room, "/system")
+    expect(system.locator("#forecasts")).to_contain_text("No job that was forecast has ended yet")
+    still_room.history.run(job.id).wait(timeout=60)
+    system.reload()
+    expect(system.locator("#forecasts")).to_contain_text("upbit/candle, by budget")

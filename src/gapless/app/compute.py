@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gapless.core.clock import Clock
@@ -118,10 +119,20 @@ def _forgive(history: Gapless, wish: Wish) -> None:
     history.store.write(release)
 
 
-def fill_inputs(history: Gapless, wish: Wish, *, progress: bool = False) -> list[int]:
-    """Fetch what the inputs of a wish miss, and wait for it; returns the jobs that did. What fails stays missing."""
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A span of an input in which something is missing."""
+
+    dataset: str
+    series: str
+    start: datetime
+    end: datetime
+
+
+def lacking_inputs(history: Gapless, wish: Wish) -> list[Lacking]:
+    """What the inputs of a wish miss that a source may have."""
     made = derive.formula(wish.dataset, wish.series[0], _params(wish))
-    did: list[int] = []
+    found: dict[tuple[str, str], Span] = {}
     for one in made.inputs:
         dataset = history.dataset(one.dataset)
         if not history.catalogue.source(dataset).base_url:
@@ -134,10 +145,18 @@ def fill_inputs(history: Gapless, wish: Wish, *, progress: bool = False) -> list
             lacks = days is not None and missing_of(tx, history.catalogue.datasets, one, days, now)
         if not lacks or days is None:
             continue
-        wanted = there(one, days)
-        handle = history.backfill(
-            one.dataset, one.series, moment(wanted.start), moment(wanted.end), name=f"inputs of {wish.series[0]}"
-        )
+        wanted, key = there(one, days), (one.dataset, one.series)
+        # Two components may look at one series.
+        before = found.get(key, wanted)
+        found[key] = Span(min(before.start, wanted.start), max(before.end, wanted.end))
+    return [Lacking(*key, moment(one.start), moment(one.end)) for key, one in found.items()]
+
+
+def fill_inputs(history: Gapless, wish: Wish, *, progress: bool = False) -> list[int]:
+    """Fetch what the inputs of a wish miss, and wait for it; returns the jobs that did. What fails stays missing."""
+    did: list[int] = []
+    for one in lacking_inputs(history, wish):
+        handle = history.backfill(one.dataset, one.series, one.start, one.end, name=f"inputs of {wish.series[0]}")
         handle.wait(progress=progress)
         did.append(handle.id)
     return did

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import structlog
+
 from gapless.core import pacing
 from gapless.core.clock import Clock
 from gapless.core.errors import UsageError
@@ -20,6 +22,8 @@ from gapless.store import budgets, forecasts
 from gapless.store.database import Tx
 from gapless.store.forecasts import Forecasted
 from gapless.store.store import Store
+
+log = structlog.get_logger("gapless.forecasts")
 
 #: Seconds from one forecast to the next: a quarter of the job's age, so that a long job has some dozens of them.
 SOONEST, LATEST, SPACING = 2.0, 600.0, 0.25
@@ -105,9 +109,16 @@ class Forecasts:
             over = forecasts.ended(tx)
         for job_id, begun, newest in running:
             if newest is None or now - newest >= _spaced(now - (begun or now)):
-                self.take(job_id)
+                self._try(job_id)
         for job_id, state, at in over:
             self._store.write(lambda tx, its=(job_id, state, at): forecasts.score(tx, *its))  # type: ignore[misc]
+
+    def _try(self, job_id: int) -> None:
+        """Forecast a job, unless it is gone, or of a kind that only another version knows: the others go on."""
+        try:
+            self.take(job_id)
+        except UsageError as error:
+            log.debug("forecast.skipped", job=job_id, error=str(error))
 
     def honesty(self, days: float = 30) -> dict[str, Honesty]:
         """How the forecasts of the last days did, by budget and basis, and `all` of them."""

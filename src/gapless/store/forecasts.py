@@ -75,11 +75,11 @@ _SCORED = Statement(
     .order_by(forecast.c.id)
 )
 _ENDED = Statement(
+    # From the few open forecasts, not from all the jobs that have ever ended.
     select(job.c.id, job.c.state, job.c.ended_at)
-    .where(
-        among(job.c.state, [state.value for state in FINAL]),
-        exists().where(forecast.c.job == job.c.id, forecast.c.outcome == ""),
-    )
+    .distinct()
+    .select_from(forecast.join(job, job.c.id == forecast.c.job))
+    .where(forecast.c.outcome == "", among(job.c.state, [state.value for state in FINAL]))
     .order_by(job.c.id)
     .limit(200)
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from gapless.app import Gapless
@@ -16,7 +18,7 @@ from gapless.core.grid import cells
 from gapless.core.job import JobState, Priority, Wish
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
-from gapless.server.access import History, Operator, Viewer
+from gapless.server.access import Caller, Viewer
 from gapless.server.api.documented import problems
 from gapless.server.context import Context, Server
 from gapless.server.plans import difference
@@ -31,6 +33,17 @@ router = APIRouter(tags=["jobs"], responses=problems())
 CELLS, AGAIN = 20_000_000_000, 30
 #: Ranges of a series that a plan lists.
 RANGES = 1000
+
+
+@contextmanager
+def span_words() -> Iterator[None]:
+    """The command line's words for the two ends of a span are not those of JSON."""
+    try:
+        yield
+    except UsageError as error:
+        name = {"from": "start", "to": "end"}.get(error.field, error.field)
+        text = error.message.replace(f"{error.field}:", f"{name}:", 1)
+        raise UsageError(text, field=name, hint=error.hint) from None
 
 
 class Asked(Shape):
@@ -57,7 +70,7 @@ class Asked(Shape):
             if one is not None and other is not None:
                 raise Problem(422, f"{name}: is given twice", field=name, hint="give one of the two names")
         dataset = history.dataset(self.dataset)
-        try:
+        with span_words():
             wish = history.wish(
                 dataset,
                 self._names(history, dataset),
@@ -69,11 +82,6 @@ class Asked(Shape):
                 recheck=self.recheck,
                 report=self.report,
             )
-        except UsageError as error:
-            # The command line's words for the two ends are not those of JSON.
-            name = {"from": "start", "to": "end"}.get(error.field, error.field)
-            text = error.message.replace(f"{error.field}:", f"{name}:", 1)
-            raise UsageError(text, field=name, hint=error.hint) from None
         if cells(dataset.grid, [wish.span]) * len(wish.series) > CELLS:
             raise Problem(422, "start: the span is too long for so many series", field="start", hint="ask for less")
         return wish
@@ -114,34 +122,26 @@ def plan(server: Server, caller: Viewer, body: Dry) -> Response:  # noqa: ARG001
     return answer(_plan_json(server, body, wish, made))
 
 
-@router.post("/api/batch/jobs", status_code=202, summary="Make a job", responses=problems(409, 429, 502))
-@router.post(
-    "/api/batch/historical-backfill", status_code=202, summary="Fill a span", responses=problems(409, 429, 502)
-)
-def make(
-    server: Server,
-    caller: Operator,
-    history: History,
-    body: Fill,
-    idempotency_key: Annotated[str, Header(max_length=200, pattern=r"^[\x20-\x7e]*$")] = "",
-) -> Response:
-    """Make a job, or take up the unfinished one of the same wish.
+Key = Annotated[str, Header(max_length=200, pattern=r"^[\x20-\x7e]*$")]
 
-    With `Idempotency-Key` the same request may be sent again: it is answered with the job that it made.
-    """
-    if not idempotency_key:
-        return answer(server.board.row(stored_job(history, _make(server, history, body))), 202)
+
+def once(
+    server: Context, caller: Caller, history: Gapless, body: BaseModel, key: str, act: Callable[[], int]
+) -> Response:
+    """The job that `act` makes; the same request with the same key is answered with the job that it made."""
+    if not key:
+        return answer(server.board.row(stored_job(history, act())), 202)
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     now = history.clock.now()
-    known = history.store.write(lambda tx: demands.claim(tx, caller.name, idempotency_key, digest, now), isolated=True)
+    known = history.store.write(lambda tx: demands.claim(tx, caller.name, key, digest, now), isolated=True)
     if known is not None:
         return _again(server, history, known, digest)
     try:
-        made = _make(server, history, body)
+        made = act()
     except BaseException:
-        history.store.write(lambda tx: demands.forget(tx, caller.name, idempotency_key))
+        history.store.write(lambda tx: demands.forget(tx, caller.name, key))
         raise
-    history.store.write(lambda tx: demands.settle(tx, caller.name, idempotency_key, made))
+    history.store.write(lambda tx: demands.settle(tx, caller.name, key, made))
     return answer(server.board.row(stored_job(history, made)), 202)
 
 
@@ -163,7 +163,8 @@ def _again(server: Context, history: Gapless, known: demands.Demand, digest: str
     return answer(server.board.row(job), 202, {"Idempotency-Replayed": "true"})
 
 
-def _make(server: Context, history: Gapless, body: Fill) -> int:
+def make_fill(server: Context, history: Gapless, body: Fill) -> int:
+    """A job that fetches what is missing; raises `Problem`, `UsageError`."""
     check_room(history)
     wish = body.wish(history)
     if body.plan_id:

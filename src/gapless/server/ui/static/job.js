@@ -14,7 +14,7 @@ const ID = Number($('job').dataset.job);
 const ROOM = 120;
 const rates = [];
 const log = new Log($('log'), $('level'), $('follow'));
-let job;
+let job, forecast = null;
 
 async function load() {
   const [found, parts, lines] = await Promise.all([
@@ -26,6 +26,15 @@ async function load() {
   segments(parts.segments);
   errors(found.errors ?? []);
   log.add(lines.lines);
+  foresee();
+}
+
+/** How long it will still take; a job that has ended, or has no end, is not asked for. */
+async function foresee() {
+  const isAsked = job.end !== null && (isActive(job) || job.state === 'paused');
+  const said = isAsked ? await api(`/forecast/jobs/${ID}`, {quiet: true}).catch(() => null) : null;
+  forecast = said?.forecast ?? null;
+  stats();
 }
 /** Segments, errors and reasons are read again while the job moves, at most once a second. */
 const reload = settled(() => load().catch(() => {}), 900);
@@ -57,6 +66,7 @@ function stats() {
     [t('col.fail'), num(job.fail), job.fail > 0],
     [t('col.rate'), job.state === 'running' ? html`${decimal(job.rate ?? 0)} <small>${t('unit.rps')}</small>` : '–'],
     [t('col.eta'), job.state === 'running' ? duration(job.eta) : '–'],
+    [t('job.forecast'), forecast ? html`${duration(forecast.p50)} <small>– ${duration(forecast.p90)}</small>` : '–'],
     [t('job.elapsed'), duration(elapsed())],
   ];
   if (job.forecast?.p90 !== undefined) facts.push([t('job.forecast'), `${duration(job.forecast.p50)} – ${duration(job.forecast.p90)}`]);

@@ -12,16 +12,17 @@ const path = name => '/schedules/' + encodeURIComponent(name);
 
 async function load() {
   const {schedules} = await api('/schedules', {quiet: true});
-  put($('rows'), schedules.length ? html`${schedules.map(row)}` : none(9, t('schedules.none')));
+  put($('rows'), schedules.length ? html`${schedules.map(row)}` : none(7, t('schedules.none')));
 }
 
 function row(one) {
   const next = one.enabled ? minute(millis(one.nextAt)) + ' UTC' : t('schedules.off');
   const last = one.lastJob ? html`<a class="link" href="/jobs/${one.lastJob}">#${one.lastJob}</a> ${one.lastAt && minute(millis(one.lastAt))}` : '–';
-  const actions = html`${button('run', one.name, t('schedules.run'))}${button(one.enabled ? 'disable' : 'enable', one.name, t(one.enabled ? 'schedules.disable' : 'schedules.enable'))}${button('remove', one.name, t('workflow.remove'), {kind: 'dng'})}`;
+  const turn = one.enabled ? button('disable', one.name, t('schedules.disable'), 'i-pause') : button('enable', one.name, t('schedules.enable'), 'i-clone');
+  const actions = html`${turn}${button('run', one.name, t('schedules.run'), 'i-start')}${button('remove', one.name, t('workflow.remove'), 'i-cancel')}`;
   return html`<tr><td class="strong">${one.name}</td><td>${one.template}</td><td><code>${one.cron}</code> ${one.zone}</td><td>${next}</td><td>${last}</td>
-    <td class="n">${num(one.runs)}</td><td class="n">${num(one.missed)}</td><td class="n">${num(one.refused)}</td><td class="n">${$('form') && html`<span class="row">${actions}</span>`}</td></tr>
-    ${one.error && html`<tr><td></td><td colspan="8" class="wrap"><span class="note bad">${one.error}</span></td></tr>`}`;
+    <td class="n">${num(one.runs)}</td><td>${$('form') && html`<span class="acts">${actions}</span>`}</td></tr>
+    ${(one.missed || one.refused || one.error) && html`<tr><td></td><td colspan="6" class="wrap"><span class="mut small">${t('schedules.odd', {missed: num(one.missed), refused: num(one.refused)})}</span>${one.error && html` <span class="note bad">${one.error}</span>`}</td></tr>`}`;
 }
 
 async function choices() {

@@ -11,6 +11,17 @@ const rates = [];
 const chip = (state, words) => html`<span class="chip" data-s="${state}">${icon(state === 'good' ? 's-done' : state === 'warn' ? 's-incomplete' : 's-failed', 14)}${words}</span>`;
 const meter = (share, label) => html`<div class="prog"><div class="bar" role="meter" aria-label="${label}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="${Math.round(share * 100)}" data-s="${share > .95 ? 'high' : ''}"><i class="f"></i></div><span class="p">${Math.round(share * 100)}%</span></div>`;
 
+/** Scored when jobs end: once a minute is often enough. */
+const SCORED = 60000;
+
+async function forecasts() {
+  const {score} = await api('/forecast/score', {quiet: true});
+  const share = value => `${num(value * 100)}%`;
+  put($('forecasts'), html`${Object.entries(score).map(([name, one]) => html`<tr><td class="strong">${name === 'all' ? t('system.forecast_all') : name}</td><td class="n">${num(one.jobs)}</td>
+    <td class="n">${share(one.withinP50)}</td><td class="n">${share(one.withinP90)}</td></tr>`)}${!Object.keys(score).length && none(4, t('system.no_forecasts'))}`);
+}
+setInterval(() => document.hidden || forecasts().catch(() => null), SCORED);
+
 async function load() {
   const [now, metrics] = await Promise.all([api('/system', {quiet: true}), api('/batch/metrics', {quiet: true})]);
   tiles(now, metrics);
@@ -61,7 +72,7 @@ function throughput() {
 }
 
 const often = () => document.hidden || load().catch(() => {});
-load().then(() => {
+Promise.all([load(), forecasts().catch(() => null)]).then(() => {
   throughput();
   new ResizeObserver(throughput).observe($('area'));
   setInterval(often, 2000);

@@ -1,5 +1,5 @@
 // Templates: saved settings of a fill.
-import {$, html, put, say, toast} from './dom.js';
+import {$, html, icon, put, say, toast} from './dom.js';
 import {api, query} from './api.js';
 import {live, ready} from './live.js';
 import {showRunning} from './shell.js';
@@ -29,8 +29,8 @@ async function load() {
 
 function row(one) {
   const {dataset = '', series = [], start = '', end = ''} = one.settings;
-  return html`<tr><td class="strong">${one.name}</td><td class="wrap">${told(one.settings)}</td><td class="wrap">${one.then.join(' → ') || '–'}</td><td>${minute(millis(one.changedAt))}</td>
-    <td class="n"><span class="row">${$('form') && button('run', one.name, t('templates.run'))}${$('form') && dataset && html`<a class="btn sm" href="/new?${query({dataset, series: series.join(','), start, end, name: one.name})}" aria-label="${t('templates.open')}: ${one.name}">${t('templates.open')}</a>`}${$('form') && button('remove', one.name, t('workflow.remove'), {kind: 'dng'})}</span></td></tr>`;
+  return html`<tr><td class="strong">${one.name}</td><td class="wrap">${told(one.settings)}</td><td>${one.then.join(' → ') || '–'}</td><td>${minute(millis(one.changedAt))}</td>
+    <td>${$('form') && html`<span class="acts">${dataset && html`<a class="btn ico" href="/new?${query({dataset, series: series.join(','), start, end, name: one.name})}" aria-label="${t('templates.open')}: ${one.name}" title="${t('templates.open')}">${icon('i-copy')}</a>${button('run', one.name, t('templates.run'), 'i-start')}`}${button('remove', one.name, t('workflow.remove'), 'i-cancel')}</span>`}</td></tr>`;
 }
 
 act($('rows'), {

@@ -1,11 +1,11 @@
 // What the pages of templates and schedules share: rows with buttons, and a form that keeps what was typed.
-import {$, confirmed, html, say, toast} from './dom.js';
+import {$, confirmed, html, icon, say, toast} from './dom.js';
 import {api} from './api.js';
 import {t} from './text.js';
 
 /** A button of a row: `verb` is what it does, `words` what it is called for everybody. */
-export const button = (verb, name, words, {kind = '', disabled = false} = {}) =>
-  html`<button class="btn sm ${kind}" data-verb="${verb}" data-name="${name}" aria-label="${words}: ${name}" ${disabled && 'disabled'}>${words}</button>`;
+export const button = (verb, name, words, picture) =>
+  html`<button class="btn ico" data-verb="${verb}" data-name="${name}" aria-label="${words}: ${name}" title="${words}">${icon(picture)}</button>`;
 
 export const none = (columns, words) => html`<tr><td colspan="${columns}" class="mut wrap">${words}</td></tr>`;
 

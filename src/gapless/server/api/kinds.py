@@ -1,0 +1,347 @@
+"""Jobs that are no fills: what is computed, validated, valued, read again. Each route is short for a `kind` of job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from gapless.app import Gapless, enriching, migrations
+from gapless.app.compute import compute_wish, lacking_inputs
+from gapless.app.wishes import priority_of
+from gapless.core.errors import UsageError
+from gapless.core.job import Kind, Wish
+from gapless.core.rules import Level
+from gapless.core.span import iso
+from gapless.server.access import History, Operator, Viewer
+from gapless.server.api.create import Fill, Key, check_room, make_fill, once, span_words
+from gapless.server.api.documented import problems
+from gapless.server.context import Context, Server
+from gapless.server.problems import Problem
+from gapless.server.shapes import Names, Number, Shape, Text, Word, answer
+from gapless.store.chains import Step
+from gapless.work import derive
+
+router = APIRouter(tags=["jobs"], responses=problems())
+
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+#: How thoroughly; in any case, as `COMPREHENSIVE`.
+Thorough = Annotated[str, Field(max_length=20, pattern="(?i)^(basic|standard|comprehensive)$")]
+
+
+class Begun(Shape):
+    """What every job may be told."""
+
+    name: Text = ""
+    priority: Literal["high", "normal", "low"] = "normal"
+    #: False makes the job paused.
+    auto_start: bool = True
+
+
+class DateRange(Shape):
+    """Two ends of a span."""
+
+    start_date: Word | None = None
+    end_date: Word | None = None
+
+
+class Spanned(Begun):
+    """What may have a span: `start` and `end`, `startDate` and `endDate`, alone or in `dateRange`, or `days`."""
+
+    start: Word | None = None
+    end: Word | None = None
+    start_date: Word | None = None
+    end_date: Word | None = None
+    date_range: DateRange | None = None
+    days: Annotated[float, Field(gt=0, le=40_000, allow_inf_nan=False)] | None = None
+
+    def ends(self) -> tuple[str | None, str | None]:
+        """Both ends as they were said."""
+        inner = self.date_range or DateRange()
+        said = [(self.start, self.start_date, inner.start_date), (self.end, self.end_date, inner.end_date)]
+        found: list[str | None] = []
+        for name, words in zip(("startDate", "endDate"), said, strict=True):
+            given = [one for one in words if one is not None]
+            if len(given) > 1:
+                raise Problem(422, f"{name}: is given twice", field=name, hint="give it once")
+            found.append(given[0] if given else None)
+        return found[0], found[1]
+
+
+class Computed(Spanned):
+    """A derived series, by default the index of fear and greed of a market."""
+
+    kind: Literal["compute"] = "compute"
+    dataset: Word = derive.FEAR_GREED
+    series: Word = ""
+    market: Word = ""
+    weights: Annotated[dict[Word, Real], Field(max_length=50)] | None = None
+    window: Count | None = None
+    least: Count | None = None
+    enough: Annotated[float, Field(gt=0, le=1)] | None = None
+    universe: Names = Field(default_factory=list)
+    chunk_size: Count | None = None
+    strategy: Annotated[str, Field(pattern="(?i)^(chunked|stream|parallel)$")] = "chunked"
+    overwrite_existing: bool = False
+    #: A validation of the same span follows.
+    validation_level: Thorough | None = None
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        start, end = self.ends()
+        strategy = self.strategy.lower()
+        params: dict[str, Any] = {
+            "market": self.market or None,
+            "weights": self.weights,
+            "window": self.window,
+            "least": self.least,
+            "enough": self.enough,
+            "universe": self.universe or None,
+            "chunk": self.chunk_size,
+            "strategy": None if strategy == "chunked" else strategy,
+        }
+        with span_words():
+            return compute_wish(
+                history, self.dataset, self.series, start, end, self.days, params, overwrite=self.overwrite_existing
+            )
+
+
+class Validated(Spanned):
+    """A look for what is wrong with stored rows; without series all that are stored, without a span all of it."""
+
+    kind: Literal["validate"] = "validate"
+    dataset: Word
+    series: Names = Field(default_factory=list)
+    level: Thorough | None = None
+    validation_level: Thorough | None = None
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        start, end = self.ends()
+        level = self.level or self.validation_level or Level.STANDARD
+        with span_words():
+            return history.validation_wish(
+                self.dataset, self.series or None, start, end, days=self.days, level=level.lower()
+            )
+
+
+class Valued(Begun):
+    """Values of events; without tickers all that have none."""
+
+    kind: Literal["enrich"] = "enrich"
+    tickers: Names = Field(default_factory=list)
+    overwrite: bool = False
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        return enriching.wish(history, history.actor.name, self.tickers, overwrite=self.overwrite)
+
+
+class Migrated(Begun):
+    """Stored answers read again that an older parser has read; without series all of them."""
+
+    kind: Literal["migrate"] = "migrate"
+    verb: Literal["reparse"] = "reparse"
+    dataset: Word
+    series: Names = Field(default_factory=list)
+    report: Word = ""
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        found = history.dataset(self.dataset)
+        kept = migrations.kept(history, found, self.series, self.report)
+        if not any(one.outdated for one in kept):
+            raise UsageError(
+                "dataset: nothing is to be read again",
+                field="dataset",
+                hint=f"parser {found.parser} has read every stored answer",
+            )
+        return migrations.reparse_wish(found, kept)
+
+
+class Backfilled(Computed):
+    """A span to fill: of a derived series (without `dataset` the index of fear and greed), or of a source's."""
+
+    kind: Literal["compute", "collect", "fill"] = "compute"  # type: ignore[assignment]
+    series: Names | Word = ""  # type: ignore[assignment]
+    mode: Literal["missing", "missing+failed", "all"] = "missing"
+    direction: Literal["both", "backward", "forward"] = "both"
+    recheck: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    report: Word = ""
+    rate: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
+    plan_id: Word = ""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the rows are made here."""
+        return self.dataset in derive.DATASETS
+
+    def computed(self) -> Computed:
+        """The same as a computation."""
+        names = self.series if isinstance(self.series, str) else ",".join(self.series)
+        told = self.model_dump(include=set(Computed.model_fields) - {"kind", "series"})
+        return Computed.model_construct(**told | {"series": names, "date_range": self.date_range})
+
+    def fill(self) -> Fill:
+        """The same as a fill."""
+        start, end = self.ends()
+        told = self.model_dump(include=set(Fill.model_fields) & set(Backfilled.model_fields))
+        names = [self.series] if isinstance(self.series, str) else self.series
+        told |= {"kind": "collect", "start": start, "end": end, "start_date": None, "end_date": None}
+        told |= {"series": [one for one in names if one], "force_refresh": self.overwrite_existing}
+        return Fill.model_construct(**{**{n: f.get_default(call_default_factory=True) for n, f in _FIELDS}, **told})
+
+
+_FIELDS = list(Fill.model_fields.items())
+
+
+Any_ = Fill | Computed | Validated | Valued | Migrated
+
+
+@router.post("/api/batch/jobs", status_code=202, summary="Make a job", responses=problems(409, 429, 502))
+def make(server: Server, caller: Operator, history: History, body: Any_, idempotency_key: Key = "") -> Response:
+    """Make a job of any kind, or take up the unfinished one of the same wish.
+
+    With `Idempotency-Key` the same request may be sent again: it is answered with the job that it made.
+    """
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.post(
+    "/api/batch/historical-backfill", status_code=202, summary="Fill a span", responses=problems(409, 429, 502)
+)
+def backfill(
+    server: Server, caller: Operator, history: History, body: Backfilled, idempotency_key: Key = ""
+) -> Response:
+    """Without `dataset` the index of fear and greed is computed; `validationLevel` lets a validation follow."""
+
+    def act() -> int:
+        if body.is_computed:
+            return _made(server, history, body.computed())
+        job = make_fill(server, history, body.fill())
+        if body.validation_level:
+            history.chains.add(job, (_validation(body.validation_level),))
+        return job
+
+    return once(server, caller, history, body, idempotency_key, act)
+
+
+@router.post(
+    "/api/batch/index-recalculation", status_code=202, summary="Compute again", responses=problems(409, 429, 502)
+)
+def recalculate(
+    server: Server, caller: Operator, history: History, body: Computed, idempotency_key: Key = ""
+) -> Response:
+    """Compute days of a derived series again, with other weights if some are given."""
+    again = body.model_copy(update={"overwrite_existing": True})
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, again))
+
+
+@router.post("/api/batch/data-validation", status_code=202, summary="Validate", responses=problems(409, 429, 502))
+def validate(
+    server: Server, caller: Operator, history: History, body: Validated, idempotency_key: Key = ""
+) -> Response:
+    """Look for what is wrong with stored rows."""
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.post("/api/batch/data-migration", status_code=202, summary="Read answers again", responses=problems(409, 429))
+def migrate(server: Server, caller: Operator, history: History, body: Migrated, idempotency_key: Key = "") -> Response:
+    """Read stored answers again that an older parser has read."""
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.post("/api/batch/event-valuation", status_code=202, summary="Value events", responses=problems(409, 429, 502))
+@router.post("/backfillEventsTable", status_code=202, summary="Value events", responses=problems(409, 429, 502))
+def value(server: Server, caller: Operator, history: History, body: Valued, idempotency_key: Key = "") -> Response:
+    """Value the events that have no values: every question once a company, all its events in one update."""
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.get("/api/batch/jobs/{job_id}/findings", summary="What a validation has found", responses=problems(404, 409))
+def findings(history: History, caller: Viewer, job_id: Number) -> Response:  # noqa: ARG001
+    """Each series with its score (100: nothing was found) and its findings."""
+    found = history.jobs.get(job_id)
+    if found.kind != Kind.VALIDATE:
+        raise Problem(409, f"job {job_id} is no validation", hint="make one with `POST /api/batch/data-validation`")
+    seen = history.validated(job_id)
+    series = [
+        {
+            "series": one.series,
+            "rows": one.rows,
+            "score": one.score,
+            "findings": [
+                {
+                    "rule": each.rule,
+                    "severity": each.severity.value,
+                    "start": iso(each.span.start),
+                    "end": iso(each.span.end),
+                    "rows": each.rows,
+                    "evidence": each.evidence,
+                }
+                for each in one.findings[:1000]
+            ],
+            "findingCount": len(one.findings),
+        }
+        for one in seen.series
+    ]
+    return answer({"job": seen.job, "dataset": seen.dataset, "series": series})
+
+
+def _made(server: Context, history: Gapless, body: Any_) -> int:
+    if isinstance(body, Fill):
+        return make_fill(server, history, body)
+    check_room(history)
+    wish = body.wish(history)
+    first, steps = (_steps(history, body, wish)) if isinstance(body, Computed) else (None, ())
+    if first is not None:
+        job = history.create(first, name=f"inputs of {wish.series[0]}", hold=not body.auto_start).job.id
+    else:
+        priority = priority_of(body.priority)
+        job = history.create(wish, priority=priority, name=body.name, hold=not body.auto_start).job.id
+    if steps:
+        # A job that was taken up may have its steps already: the same ones are one link.
+        history.chains.add(job, steps, after="ended" if first is not None else "done")
+    server.live.nudge()
+    return job
+
+
+def _steps(history: Gapless, body: Computed, wish: Wish) -> tuple[Wish | None, tuple[Step, ...]]:
+    """The fill that comes first, where inputs miss something, and what follows the job that is made."""
+    after = (_validation(body.validation_level),) if body.validation_level else ()
+    lacking = lacking_inputs(history, wish)
+    if not lacking:
+        return None, after
+    wishes = [history.wish(history.dataset(one.dataset), [one.series], one.start, one.end) for one in lacking]
+    fills = tuple(
+        Step(kind=Kind.COLLECT.value, name=f"inputs of {wish.series[0]}", settings=_said(one)) for one in wishes[1:]
+    )
+    computing = Step(
+        kind=Kind.COMPUTE.value,
+        name=body.name,
+        settings={**_said(wish), "params": _params(wish), "mode": wish.mode.value, "priority": body.priority},
+    )
+    return wishes[0], (*fills, computing, *after)
+
+
+def _said(wish: Wish) -> dict[str, Any]:
+    return {
+        "dataset": wish.dataset,
+        "series": list(wish.series),
+        "start": iso(wish.span.start),
+        "end": iso(wish.span.end),
+    }
+
+
+def _params(wish: Wish) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.json.decode(wish.params)
+    return told
+
+
+def _validation(level: str) -> Step:
+    """A validation of what the job before has made."""
+    return Step(kind=Kind.VALIDATE.value, name="", settings={"params": {"level": level.lower()}})

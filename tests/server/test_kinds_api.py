@@ -1,0 +1,108 @@
+"""Jobs of every kind over HTTP: made by name or by route, in camelCase, with what has to come before and after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gapless.app import Gapless
+from gapless.core.job import JobState
+from gapless.store import jobs, series
+from gapless.testing.history import MINUTES
+
+RANGE = {"dateRange": {"startDate": "2024-05-01", "endDate": "2024-05-03"}}
+
+
+def work(history: Gapless) -> None:
+    """Run every job that waits, and those that follow them."""
+    while True:
+        waiting = [one for one in history_jobs(history) if one["state"] in ("pending", "running")]
+        if not waiting:
+            if not history.chains.tick():
+                return
+            continue
+        for one in waiting:
+            assert history.run(one["id"]).wait(timeout=60) is not JobState.PAUSED
+
+
+def history_jobs(history: Gapless) -> list[dict[str, Any]]:
+    with history.store.read() as tx:
+        return [{"id": one.id, "kind": one.kind, "state": one.state, "dataset": one.dataset} for one in jobs.recent(tx)]
+
+
+def test_an_index_over_history_fetches_its_inputs_first_and_is_validated_after(client, history: Gapless) -> None:
+    """The request of the documentation: fill → compute → validate, each when the one before has ended."""
+    api = client("operator")
+    body = {"market": "CRYPTO", "universe": ["KRW-BTC", "KRW-ETH"], "validationLevel": "COMPREHENSIVE", **RANGE}
+    answer = api.post("/api/batch/historical-backfill", json=body)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["kind"], answer.json()["dataset"]) == ("collect", "upbit.candles.1d")
+
+    work(history)
+
+    made = sorted(history_jobs(history), key=lambda one: one["id"])
+    assert [one["kind"] for one in made] == ["collect", "collect", "compute", "validate"]
+    assert [one["state"] for one in made] == ["done"] * 4
+    with history.store.read() as tx:
+        (name,) = series.names(tx, "index.fear_greed")
+    assert history.read("index.fear_greed", name, "2024-05-01", "2024-05-03", fill=False).height == 3
+
+    seen = api.get(f"/api/batch/jobs/{made[-1]['id']}/findings").json()
+    assert [one["series"] for one in seen["series"]] == [name]
+    assert 0 <= seen["series"][0]["score"] <= 100
+    assert api.get(f"/api/batch/jobs/{made[0]['id']}/findings").status_code == 409
+
+    # Now that its inputs are there, the index is computed at once, with other weights beside the first.
+    again = api.post("/api/batch/index-recalculation", json={"market": "CRYPTO", "universe": body["universe"], **RANGE})
+    assert (again.status_code, again.json()["kind"]) == (202, "compute"), again.text
+
+
+def test_a_fill_by_its_route_is_validated_after(client, history: Gapless) -> None:
+    """With a dataset of a source the same route fills."""
+    api = client("operator")
+    body = {
+        "dataset": MINUTES,
+        "series": "KRW-BTC",
+        "startDate": "2024-06-01T00:00Z",
+        "endDate": "2024-06-01T02:00Z",
+        "validationLevel": "basic",
+    }
+    answer = api.post("/api/batch/historical-backfill", json=body)
+    assert (answer.status_code, answer.json()["kind"]) == (202, "collect"), answer.text
+    work(history)
+    assert {one["kind"]: one["state"] for one in history_jobs(history)} == {"collect": "done", "validate": "done"}
+
+
+def test_the_same_key_makes_one_job(client) -> None:
+    api = client("operator")
+    body = {"kind": "validate", "dataset": MINUTES, "series": ["KRW-BTC"], "days": 2, "level": "BASIC"}
+    first = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
+    assert (first.status_code, first.json()["kind"]) == (202, "validate"), first.text
+    second = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
+    assert second.json()["id"] == first.json()["id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "field"),
+    [
+        ("historical-backfill", {"market": "MARS", "days": 3}, "market"),
+        ("index-recalculation", {"market": "CRYPTO", "days": 3, "weights": {"luck": 1.0}}, "weights"),
+        ("index-recalculation", {"market": "CRYPTO", "days": 3, "strategy": "magic"}, "strategy"),
+        ("historical-backfill", {"dataset": "no.such", "days": 3}, "dataset"),
+        ("historical-backfill", {"startDate": "2024-01-01", **RANGE}, "startDate"),
+        ("data-validation", {"dataset": MINUTES}, "series"),
+        ("data-validation", {"dataset": MINUTES, "level": "thorough"}, "level"),
+        ("data-migration", {"dataset": MINUTES}, "dataset"),
+        ("event-valuation", {}, "events"),
+        ("event-valuation", {"ticker": "AAPL"}, "ticker"),
+    ],
+)
+def test_what_is_wrong_is_named(client, route: str, body: dict[str, Any], field: str) -> None:
+    """422 with the field, and nothing half done."""
+    api = client("operator")
+    answer = api.post(f"/api/batch/{route}", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["field"].split(".")[-1] == field, answer.text
+    assert api.get("/api/batch/jobs").json()["total"] == 0
