@@ -27,17 +27,29 @@ class Settings:
 
     #: `sqlite:///FILE` or `postgresql://…`.
     database_url: str = ""
+    #: The database of somebody's own table of events, for import and write-back; may hold a password, never printed.
+    events_url: str = field(default="", repr=False)
     #: Worker slots of a process.
     slots: int = 4
     #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
     max_retries: int = 3
     retry_delay: timedelta = timedelta(seconds=1)
+    #: Days (or cells) that work over stored rows does in one transaction.
+    chunk_size: int = 100
     #: How long a source may take to answer.
     timeout: timedelta = timedelta(seconds=15)
     #: SQLite: fsync every commit (power loss loses nothing at all).
     durable: bool = False
     #: How long to wait for another program's lock on a SQLite file.
     busy_timeout: timedelta = timedelta(seconds=30)
+    #: Where `gapless serve` listens.
+    host: str = "127.0.0.1"
+    port: int = 3000
+    #: The password that account `admin` has after a start of `gapless serve`; never printed.
+    admin_password: str = field(default="", repr=False)
+    #: Jobs that may wait, and that may run at once, in the whole history, as its servers hold it.
+    queued_jobs: int = 10_000
+    running_jobs: int = 50
     #: Scheme, host and port of each source.
     base_urls: Mapping[str, str] = field(default_factory=dict)
     #: Requests per second of each source's limit, where it is not the source's own; None lifts it.
@@ -62,7 +74,9 @@ def default_database_url() -> str:
 def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings; raises `UsageError` that names the variable to change."""
     said = {**_file(folder or Path.cwd()), **_environment(os.environ if environment is None else environment)}
-    made = Settings(database_url=said.pop("database_url", "") or default_database_url())
+    made = Settings(
+        database_url=said.pop("database_url", "") or default_database_url(), events_url=said.pop("events_url", "")
+    )
     urls: dict[str, str] = {}
     rates: dict[str, float | None] = {}
     scopes: dict[str, str] = {}
@@ -80,14 +94,25 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
             dailies[source] = int(_number(f"{source}_daily", said.pop(f"{source}_daily"), least=0)) or None
     plain: dict[str, Callable[[str], Any]] = {
         "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
+        "chunk_size": lambda text: int(_number("chunk_size", text, least=1, most=100_000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
         "retry_delay": lambda text: _duration("retry_delay", text),
         "timeout": lambda text: _duration("timeout", text),
         "busy_timeout": lambda text: _duration("busy_timeout", text),
         "durable": lambda text: _yes("durable", text),
+        "host": lambda text: text.strip(),
+        "port": lambda text: int(_number("port", text, least=0, most=65_535)),
+        "admin_password": _password,
+        "queued_jobs": lambda text: int(_number("queued_jobs", text, least=1, most=1_000_000)),
+        "running_jobs": lambda text: int(_number("running_jobs", text, least=1, most=100_000)),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
-    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in of_source(source))]
+    known = [
+        "database_url",
+        "events_url",
+        *plain,
+        *(f"{source}_{what}" for source in SOURCES for what in of_source(source)),
+    ]
     _check_unknown(said, known)
     return replace(made, base_urls=urls, rates=rates, scopes=scopes, api_keys=keys, dailies=dailies, **values)
 
@@ -142,14 +167,23 @@ def _wrong(name: str, text: str, hint: str) -> UsageError:
 
 def _key(source: str, text: str) -> str:
     """A key in its form; a wrong one is never repeated."""
-    if not re.fullmatch(KEYS[source], text.strip()):
+    form, hint = KEYS[source]
+    if not re.fullmatch(form, text.strip()):
         variable = f"GAPLESS_{source.upper()}_API_KEY"
         raise UsageError(
             f"{variable}: {len(text.strip())} characters that are no key",
             field=variable,
-            hint="a key has 40 letters and digits",
+            hint=hint,
         )
     return text.strip()
+
+
+def _password(text: str) -> str:
+    """A password; a wrong one is never repeated."""
+    if text and not 8 <= len(text) <= 256:
+        variable = "GAPLESS_ADMIN_PASSWORD"
+        raise UsageError(f"{variable}: has {len(text)} characters", field=variable, hint="give 8 to 256 characters")
+    return text
 
 
 def _url(source: str, text: str) -> str:

@@ -205,7 +205,7 @@ def fill(
         if made.adopted:
             err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
         if hold:
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
@@ -216,7 +216,7 @@ def fill(
                 app.jobs.resume(made.job.id)
             if not app.serving(made.job.id):
                 detach_worker(app)
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
@@ -229,7 +229,7 @@ def fill(
             late = app.create(again)
             made = late
             state = foreground(app, lambda: run_here_or_there(app, late.job.id, here=here))
-        _said(app, app.jobs.get(made.job.id), json, "")
+        said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
 
 
@@ -267,7 +267,8 @@ EXITS = {
 }
 
 
-def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
+def said(app: Gapless, job: Job, json: bool, text: str) -> None:
+    """Tell of a job, as JSON or in words."""
     from gapless.cli.jobs import job_json
 
     if json:
@@ -308,7 +309,12 @@ def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
             f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",
             highlight=False,
         )
-    elif state is not JobState.DONE:
+    for following in app.chains.tick():
+        err.print(
+            f"job {following.id} follows on queue {following.queue}: `gapless jobs show {following.id}`",
+            highlight=False,
+        )
+    if state not in (JobState.DONE, JobState.PAUSED):
         ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
         err.print(f"job {job.id} is {job.state}: {job.error}; {ways}", style="red", highlight=False, markup=False)
     return state

@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from gapless.core.grid import Grid, Steps
-from gapless.core.span import DAWN, Instant, Span, span
+from gapless.core.grid import Grid, Steps, Weekdays
+from gapless.core.span import DAWN, DAY, Instant, Span, span
 
 #: Microseconds of the only tally of a dataset of months or years: longer than history.
 ERA = 10**18
@@ -93,12 +93,18 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
-    #: Words that the source understands as they are.
-    plain: str = ""
+    #: Only words that match this are looked up; others are the source's own. Empty: all of them.
+    pattern: str = ""
+    #: Ends the word in a series id; empty: the id is the word.
+    separator: str = "/"
+
+    def word(self, name: str) -> str:
+        """The part of a series id that names the thing."""
+        return name.partition(self.separator)[0] if self.separator else name
 
     def translates(self, name: str) -> bool:
         """Whether a series has to be looked up in it."""
-        return re.fullmatch(self.plain, name.partition("/")[0]) is None
+        return not self.pattern or re.fullmatch(self.pattern, self.word(name)) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,8 @@ class Dataset:
     settle: timedelta = timedelta(seconds=2)
     #: How far back the source goes, if it forgets; older spans are *unavailable*.
     retention: timedelta | None = None
+    #: The source has never had anything older.
+    earliest: Instant | None = None
     #: Zone of bare dates on the command line and in JSON.
     zone: str = "UTC"
     #: What a series of this dataset looks like, for errors and `gapless datasets`.
@@ -143,6 +151,10 @@ class Dataset:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     revisions: Revisions | None = None
     directory: Directory | None = None
+    #: A dataset of the same source whose records, put together, are the records of this one.
+    parts: str = ""
+    #: Market calendar with the days of trading, where its records can be held against one.
+    calendar: str = ""
     grouping: Grouping | None = None
     #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
     parser: int = 0
@@ -170,7 +182,12 @@ class Dataset:
     @property
     def tally_origin(self) -> Instant:
         """A border between tallies; all of them lie on the grid."""
-        return self.grid.origin if isinstance(self.grid, Steps) else 0
+        match self.grid:
+            case Steps(origin=origin):
+                return origin
+            case Weekdays():
+                return self.grid.floor(4 * DAY)
+        return 0
 
     def tally_of(self, bucket: int) -> Span:
         """The stretch of time of a tally."""
@@ -191,6 +208,8 @@ class Dataset:
         if self.variants:
             earliest = self.variant(series).earliest
             return None if earliest is None else Span(DAWN, earliest)
+        if self.earliest is not None:
+            return Span(DAWN, self.earliest)
         if self.retention is None:
             return None
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
@@ -204,6 +223,8 @@ class Dataset:
 
 @lru_cache(maxsize=1024)
 def _tally_width(dataset: Dataset) -> int:
+    if isinstance(dataset.grid, Weekdays):
+        return 200 * 7 * DAY
     if not isinstance(dataset.grid, Steps):
         return ERA
     return max(1, dataset.period // timedelta(microseconds=1) // dataset.grid.step) * dataset.grid.step * 1000

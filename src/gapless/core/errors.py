@@ -48,6 +48,10 @@ class UsageError(GaplessError):
         self.field = field
 
 
+class NotFound(UsageError):
+    """There is no such thing as the caller names."""
+
+
 class NotAllowed(GaplessError):
     """The state of the thing does not allow this verb now."""
 
@@ -114,12 +118,24 @@ class BadReply(SourceError):
         self.page = page
 
 
+class TooMuch(SourceError):
+    """The span holds more records than one reply tells, and nothing says which are left out: ask for half of it."""
+
+
 class Hold(SourceError):
     """Asking again would not help before the owner has acted."""
 
 
 class UnknownSeries(Hold):
     """The provider does not know this series; only this series is held."""
+
+
+class NotCovered(UnknownSeries):
+    """The plan of our key does not cover what was asked for."""
+
+
+class OutOfReach(Hold):
+    """The provider does not go back that far; what it told stays, the rest of this series is held."""
 
 
 class HoldJob(Hold):

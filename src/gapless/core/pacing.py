@@ -132,8 +132,7 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
     used = budget.used if budget.day == day else 0
-    # Interactive reads keep a fiftieth of the day for themselves.
-    allowed = None if budget.daily is None else budget.daily - (0 if live else budget.daily // 50)
+    allowed = None if budget.daily is None else budget.daily if live else for_work(budget.daily)
     if allowed is not None and used >= allowed:
         return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
     step = budget.step
@@ -219,6 +218,27 @@ def answered(
     ):
         after = replace(after, tat=max(after.tat, now + SECOND // (remaining + 1)))
     return after
+
+
+def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:
+    """Requests left of today's quota for all but reads, and when the next day begins; None without a quota."""
+    if budget.daily is None:
+        return None
+    day = (now + budget.reset_offset) // DAY
+    used = budget.used if budget.day == day else 0
+    return max(0, for_work(budget.daily) - used), (day + 1) * DAY - budget.reset_offset
+
+
+def for_work(daily: int) -> int:
+    """What of a daily quota is there for all but interactive reads, which keep a fiftieth of the day."""
+    return daily - daily // 50
+
+
+def waits_until(budget: Budget, now: Instant) -> Instant:
+    """From when on a budget lets requests leave again: `now`, the end of a block, or the reset of a spent quota."""
+    left = quota(budget, now)
+    reset = now if left is None or left[0] > 0 else left[1]
+    return max(now, budget.blocked_until, reset)
 
 
 def guard(step: int) -> float:

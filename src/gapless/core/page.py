@@ -24,6 +24,10 @@ class Shape:
     listed: int = 0
     #: Rows per cell that a listing is thought to have before any are stored.
     guess: float = 0.0
+    #: Records in one reply where more are cut off without a way to the rest: a span that holds as many proves nothing
+    #: and is halved. `rows` is then the cells of a first request, `widest` those of one that goes over emptiness.
+    cap: int | None = None
+    widest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

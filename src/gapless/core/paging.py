@@ -12,6 +12,8 @@ from gapless.core.span import Instant, Span
 
 #: How full a forward page of a thin series is meant to be: 1.8 standard deviations below the limit.
 FILLED = 0.88
+#: How full the reply of a source is meant to be that cuts off what is too much.
+FITTING = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,24 @@ def relax(window: Window, shape: Shape) -> Window:
         return window
     forward = max(window.forward, min(shape.rows, 2 * window.forward))
     return replace(window, limit=min(shape.rows, window.limit * 2), forward=forward)
+
+
+def fit(window: Window, shape: Shape, asked: int, found: int) -> Window:
+    """The window after a good reply of a source that cuts off what is too much: `found` records in `asked` cells.
+
+    The next one is meant to be `FITTING` full: a span that does not fit is a request for nothing. It doubles at most.
+    """
+    if asked < window.limit or shape.cap is None:
+        return window
+    fitting = int(asked * FITTING * shape.cap / found) if found else shape.widest
+    cells = max(1, min(fitting, 2 * window.limit, shape.widest))
+    return replace(window, limit=cells, forward=cells)
+
+
+def halved(window: Window, asked: int) -> Window:
+    """A window of half the cells that were asked for, to isolate what spoils a reply or to have it fit into one."""
+    limit, forward = min(window.limit, asked), min(window.forward, asked)
+    return replace(window, limit=max(1, limit // 2), forward=max(1, forward // 2), walk=None)
 
 
 def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from gapless.core.errors import BadReply, HoldJob, SourceError, UnknownSeries, Unreachable
+from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, UnknownSeries, Unreachable
 from gapless.core.pacing import Backoff
 from gapless.core.paging import Window
 
@@ -57,7 +57,7 @@ def decide(
     (two mean that the source is broken, not the cell). A standing job never gives up on a source that is away. A chore
     gives no cells up: quarantine is about what a source has.
     """
-    if isinstance(error, UnknownSeries):
+    if isinstance(error, UnknownSeries | OutOfReach):
         return HoldSeries()
     if isinstance(error, HoldJob):
         return HoldWork()

@@ -73,7 +73,7 @@ class Planner:
         covered = cells(dataset.grid, intersect(coverage.spans(tx, series_id, seen), [seen]))
         if not covered:
             return None
-        return found / covered if shape.listed else min(1.0, found / covered)
+        return found / covered if shape.listed or shape.cap else min(1.0, found / covered)
 
     def plan(self, tx: Tx, wish: Wish, now: Instant, latency: float, lanes: int, job: Job | None = None) -> Plan:
         """Plan a wish: exact spans, requests, time."""

@@ -15,11 +15,21 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, Shifted, SourceError, StoreError, TryAgain, UnknownSeries
+from gapless.core.errors import (
+    BadReply,
+    LeaseLost,
+    Refused,
+    Shifted,
+    SourceError,
+    StoreError,
+    TooMuch,
+    TryAgain,
+    UnknownSeries,
+)
 from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
-from gapless.core.paging import Window, fresh
+from gapless.core.paging import Window, fresh, halved
 from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
@@ -32,7 +42,7 @@ from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.work.base import Asked, Left, Work
-from gapless.work.collect import Collect, halved, is_unanswered
+from gapless.work.collect import Collect, is_unanswered
 
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
@@ -68,6 +78,8 @@ class _Run:
     #: Failed requests that no commit has counted yet.
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
+    #: Why the suspects are to be given up.
+    why: str = ""
     probe: bool = False
     #: Whether the last page proves nothing without the next one.
     is_midway: bool = False
@@ -80,6 +92,7 @@ class _Learned:
     epoch: int
     window: Window
     suspects: list[Span]
+    why: str
 
 
 @dataclass(slots=True)
@@ -171,7 +184,7 @@ class Runner:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
         kind = Kind(lease.segment.kind)
-        if kind.is_chore:
+        if kind.is_chore or kind is Kind.COMPUTE:
             return self._catalogue.chore(kind).work(lease, dataset)
         return Collect(
             store=self._store,
@@ -194,7 +207,7 @@ class Runner:
         learned = self._learned.pop(lease.segment.id, None)
         if learned is None or lease.epoch != learned.epoch + 1:
             # Whoever had it in between may have got further.
-            learned = _Learned(lease.epoch, fresh(work.shape), [])
+            learned = _Learned(lease.epoch, fresh(work.shape), [], "")
         return _Run(
             lease=lease,
             left=ready.left,
@@ -204,6 +217,7 @@ class Runner:
             window=learned.window,
             failures=lease.segment.attempts,
             suspects=learned.suspects,
+            why=learned.why,
         )
 
     def _depart(self, run: _Run) -> object:
@@ -222,6 +236,9 @@ class Runner:
         except Refused as error:
             self._refused(run, error)
             return False
+        except TooMuch as error:
+            self.gates.answered(run.gate, remaining=None, probe=run.probe, departed=departed)
+            return self._too_much(run, asked, error)
         except SourceError as error:
             return self._failed(run, asked, error)
         self.troubled.pop(run.gate, None)
@@ -259,6 +276,15 @@ class Runner:
         run.uncounted += 1
         self._release(run, self._clock.now() + SECOND, f"{asked.ask.span} may still change at the source")
 
+    def _too_much(self, run: _Run, asked: Asked, error: TooMuch) -> bool:
+        """A good answer that proves nothing: half of the span is asked for at once, a single cell is given up."""
+        run.uncounted += 1
+        if _cells(run, asked) > 1:
+            run.window = halved(run.window, _cells(run, asked))
+        else:
+            self._give_up(run, asked, error, why="it holds more records than one reply tells")
+        return True
+
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
@@ -272,7 +298,7 @@ class Runner:
         decision = faults.decide(
             error,
             failures=run.failures,
-            window=replace(run.window, limit=min(run.window.limit, asked.ask.limit)),
+            window=replace(run.window, limit=min(run.window.limit, _cells(run, asked))),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
@@ -295,8 +321,7 @@ class Runner:
             case faults.Retry(seconds):
                 return self._retry(run, seconds, str(error))
             case faults.Halve():
-                # What was asked may be less than the window: halving that would ask the same again.
-                run.window = halved(replace(run.window, limit=min(run.window.limit, asked.ask.limit)))
+                run.window = halved(run.window, _cells(run, asked))
                 return True
             case faults.GiveUpCell():
                 self._give_up(run, asked, error)
@@ -316,7 +341,9 @@ class Runner:
         self._clock.wait(run.stop, seconds)
         return True
 
-    def _give_up(self, run: _Run, asked: Asked, error: SourceError) -> None:
+    def _give_up(
+        self, run: _Run, asked: Asked, error: SourceError, *, why: str = "its record spoils every reply"
+    ) -> None:
         """Set the spoilt cell aside; what the reply proves beside it is kept."""
         grid, span = run.work.dataset.grid, asked.ask.span
         cell = error.span if isinstance(error, BadReply) and error.span is not None else None
@@ -324,10 +351,11 @@ class Runner:
             newest = Span(grid.add(span.end, -1), span.end)
             cell = newest if asked.is_backward else Span(span.start, grid.add(span.start, 1))
         run.suspects.append(cell)
+        run.why = why
         self._note(
             run,
             "span.given_up",
-            f"{cell} of {run.lease.segment.name}: its record spoils every reply ({error.message})",
+            f"{cell} of {run.lease.segment.name}: {why} ({error.message})",
             "error",
         )
         if isinstance(error, BadReply) and error.page is not None:
@@ -346,7 +374,7 @@ class Runner:
             if segments.fence(tx, run.lease) is None:
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             for cell in cells:
-                quarantine.add(tx, segment.series, cell, job=segment.job, reason="its record spoils the reply", at=now)
+                quarantine.add(tx, segment.series, cell, job=segment.job, reason=run.why, at=now)
 
         self._store.write(write)
         run.suspects.clear()
@@ -374,7 +402,7 @@ class Runner:
         if run.suspects or run.window.walk is not None or run.window.limit < run.work.shape.rows:
             if len(self._learned) >= LEARNED:
                 self._learned.pop(next(iter(self._learned)))
-            self._learned[run.lease.segment.id] = _Learned(run.lease.epoch, run.window, run.suspects)
+            self._learned[run.lease.segment.id] = _Learned(run.lease.epoch, run.window, run.suspects, run.why)
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment
@@ -382,6 +410,11 @@ class Runner:
         self._store.write(
             lambda tx: events.add(tx, now, name, message, job=segment.job, segment=segment.id, level=level)
         )
+
+
+def _cells(run: _Run, asked: Asked) -> int:
+    span = asked.ask.span
+    return run.work.dataset.grid.count(span.start, span.end)
 
 
 def _wanted_until(segment: Segment) -> Instant | None:

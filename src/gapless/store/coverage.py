@@ -11,7 +11,7 @@ from sqlalchemy import Table, bindparam, delete, exists, func, insert, select, u
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
-from gapless.store.schema import coverage, proof, quarantine
+from gapless.store.schema import coverage, proof, quarantine, tally
 from gapless.store.schema import series as series_table
 from gapless.store.sql import Statement
 
@@ -53,6 +53,13 @@ class _Ledger:
         return {"series": series} if job is None else {"series": series, "job": job}
 
 
+_FIRST = Statement(
+    select(coverage.c.start).where(coverage.c.series == _b("series")).order_by(coverage.c.start).limit(1)
+)
+_LAST = Statement(
+    select(coverage.c.end).where(coverage.c.series == _b("series")).order_by(coverage.c.start.desc()).limit(1)
+)
+_TALLIED = Statement(select(func.coalesce(func.sum(tally.c.rows), 0)).where(tally.c.series == _b("series")))
 _COVERAGE = _Ledger(coverage)
 _PROOF = _Ledger(proof)
 
@@ -85,6 +92,17 @@ def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = 
 def whole(tx: Tx, dataset: str, span: Span) -> set[str]:
     """Names of the series of a dataset that are covered from end to end of a span, with nothing in it given up."""
     return {str(name) for (name,) in tx.rows(_WHOLE, its_dataset=dataset, lo=span.start, hi=span.end)}
+
+
+def ends(tx: Tx, series: int) -> Span | None:
+    """From the first to the last covered instant, whatever lies between; None where nothing is covered."""
+    first, last = tx.value(_FIRST, series=series), tx.value(_LAST, series=series)
+    return None if first is None else Span(first, last)
+
+
+def tallied(tx: Tx, series: int) -> int:
+    """Rows inside coverage, as counted when they were stored."""
+    return int(tx.value(_TALLIED, series=series))
 
 
 def near(

@@ -19,7 +19,7 @@ from gapless.core.job import Direction
 from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
 from gapless.core.span import DAWN, Instant, Span, span
-from gapless.store import coverage, payloads, quarantine, rows, segments, series
+from gapless.store import coverage, payloads, quarantine, rows, segments, series, tallies
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.segments import Held
@@ -227,3 +227,26 @@ def moved(bounds: Span, cursor: Instant, answered: Span | None, direction: str) 
     if direction == Direction.BACKWARD.value:
         return max(bounds.start, min(cursor, answered.start)) if answered.end >= cursor else cursor
     return min(bounds.end, max(cursor, answered.end)) if answered.start <= cursor else cursor
+
+
+def put(tx: Tx, dataset: Dataset, series_id: int, new: list[Row], vouched: list[Span]) -> int:
+    """Write rows that no page told, and cover the spans that somebody vouches for; how many rows changed."""
+    series.lock(tx, series_id)
+    ends = [*((row[0], row[0] + 1) for row in (new[:1] + new[-1:])), *((one.start, one.end) for one in vouched)]
+    if not ends:
+        return 0
+    # Whole tallies around all of it, so that what is counted before and after can be compared.
+    width, origin = dataset.tally_width, dataset.tally_origin
+    first = (min(start for start, _ in ends) - origin) // width
+    last = (max(end for _, end in ends) - origin) // width
+    around = Span(dataset.tally_of(first).start, dataset.tally_of(last).end)
+    before = tallies.found(tx, dataset, series_id, around)
+    stored = rows.upsert(tx, dataset, series_id, new)
+    for one in vouched:
+        quarantine.covered(tx, series_id, coverage.extend(tx, series_id, one))
+    after = tallies.found(tx, dataset, series_id, around)
+    for bucket in before.keys() | after.keys():
+        more = after.get(bucket, 0) - before.get(bucket, 0)
+        if more:
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
+    return stored

@@ -14,7 +14,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction, Mode
 from gapless.core.page import Ask, Page, Shape
-from gapless.core.paging import Window, goes_on, is_thin_page, next_ask, open_part, relax, widen
+from gapless.core.paging import Window, fit, goes_on, is_thin_page, next_ask, open_part, relax, widen
 from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
 from gapless.core.span import Instant, Span, intersect, subtract, union
@@ -176,6 +176,8 @@ class Collect:
 
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
+        if self.shape.cap is not None:
+            return fit(window, self.shape, asked.ask.limit, len(page.rows))
         if asked.is_backward or not self.shape.jumps_back:
             # Of a page that proves nothing a narrow window learns nothing: it has not got past what is spoilt.
             known = window if page.proven is None else relax(window, self.shape)
@@ -190,11 +192,6 @@ class Collect:
             return None
         times = list(map(_time_of, page.rows))
         return Direction.BACKWARD.value if is_thin_page(asked.ask.span, self.dataset.grid, times) else None
-
-
-def halved(window: Window) -> Window:
-    """A window of half the rows, to isolate what spoils a reply."""
-    return replace(window, limit=max(1, window.limit // 2), forward=max(1, window.forward // 2), walk=None)
 
 
 def is_unanswered(asked: Asked, page: Page) -> bool:

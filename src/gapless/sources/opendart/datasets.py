@@ -105,7 +105,7 @@ DISCLOSURES = Dataset(
     example="all, 005930, 00126380 or all/I",
     pattern=r"(all|[0-9A-Za-z]{6}|\d{8})(/[A-J](\d{3})?)?",
     directory=Directory(
-        dataset="dart.companies", series="all", key="stock_code", value="corp_code", plain=r"all|\d{8}"
+        dataset="dart.companies", series="all", key="stock_code", value="corp_code", pattern="[0-9A-Za-z]{6}"
     ),
     period=timedelta(days=1),
 )
