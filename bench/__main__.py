@@ -11,7 +11,7 @@ import structlog
 
 from bench import table
 
-NAMES = ["requests", "rate", "commit", "slots", "end_to_end", "claims", "plan", "budgets", "cluster"]
+NAMES = ["requests", "rate", "commit", "slots", "end_to_end", "claims", "plan", "budgets", "cluster", "enrich"]
 
 
 def main() -> None:
