@@ -11,7 +11,20 @@ import structlog
 
 from bench import table
 
-NAMES = ["requests", "rate", "commit", "slots", "end_to_end", "claims", "plan", "budgets", "cluster", "enrich"]
+NAMES = [
+    "requests",
+    "rate",
+    "commit",
+    "slots",
+    "end_to_end",
+    "claims",
+    "plan",
+    "budgets",
+    "cluster",
+    "dividends",
+    "enrich",
+    "server",
+]
 
 
 def main() -> None:

@@ -34,12 +34,22 @@ class Settings:
     #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
     max_retries: int = 3
     retry_delay: timedelta = timedelta(seconds=1)
+    #: Days (or cells) that work over stored rows does in one transaction.
+    chunk_size: int = 100
     #: How long a source may take to answer.
     timeout: timedelta = timedelta(seconds=15)
     #: SQLite: fsync every commit (power loss loses nothing at all).
     durable: bool = False
     #: How long to wait for another program's lock on a SQLite file.
     busy_timeout: timedelta = timedelta(seconds=30)
+    #: Where `gapless serve` listens.
+    host: str = "127.0.0.1"
+    port: int = 3000
+    #: The password that account `admin` has after a start of `gapless serve`; never printed.
+    admin_password: str = field(default="", repr=False)
+    #: Jobs that may wait, and that may run at once, in the whole history, as its servers hold it.
+    queued_jobs: int = 10_000
+    running_jobs: int = 50
     #: Scheme, host and port of each source.
     base_urls: Mapping[str, str] = field(default_factory=dict)
     #: Requests per second of each source's limit, where it is not the source's own; None lifts it.
@@ -84,11 +94,17 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
             dailies[source] = int(_number(f"{source}_daily", said.pop(f"{source}_daily"), least=0)) or None
     plain: dict[str, Callable[[str], Any]] = {
         "slots": lambda text: int(_number("slots", text, least=0, most=1000)),
+        "chunk_size": lambda text: int(_number("chunk_size", text, least=1, most=100_000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
         "retry_delay": lambda text: _duration("retry_delay", text),
         "timeout": lambda text: _duration("timeout", text),
         "busy_timeout": lambda text: _duration("busy_timeout", text),
         "durable": lambda text: _yes("durable", text),
+        "host": lambda text: text.strip(),
+        "port": lambda text: int(_number("port", text, least=0, most=65_535)),
+        "admin_password": _password,
+        "queued_jobs": lambda text: int(_number("queued_jobs", text, least=1, most=1_000_000)),
+        "running_jobs": lambda text: int(_number("running_jobs", text, least=1, most=100_000)),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
     known = [
@@ -160,6 +176,14 @@ def _key(source: str, text: str) -> str:
             hint=hint,
         )
     return text.strip()
+
+
+def _password(text: str) -> str:
+    """A password; a wrong one is never repeated."""
+    if text and not 8 <= len(text) <= 256:
+        variable = "GAPLESS_ADMIN_PASSWORD"
+        raise UsageError(f"{variable}: has {len(text)} characters", field=variable, hint="give 8 to 256 characters")
+    return text
 
 
 def _url(source: str, text: str) -> str:

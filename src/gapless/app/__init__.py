@@ -2,5 +2,6 @@
 
 from gapless.app.history import Gapless, get_dps_series, open, read
 from gapless.app.running import Running
+from gapless.app.validation import Validated
 
-__all__ = ["Gapless", "Running", "get_dps_series", "open", "read"]
+__all__ = ["Gapless", "Running", "Validated", "get_dps_series", "open", "read"]

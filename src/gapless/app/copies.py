@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
+from gapless.app.compute import our_own
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotAllowed, UsageError
@@ -103,7 +104,7 @@ def living(store: Store, clock: Clock) -> list[Worker]:
 
 def datasets_of(settings: Settings) -> list[Dataset]:
     """Every dataset that this program knows."""
-    sources = {name: connect(name, settings.base_url(name), settings.timeout) for name in SOURCES}
+    sources = {name: connect(name, settings.base_url(name), settings.timeout) for name in SOURCES} | our_own()
     try:
         return list(Catalogue(sources, scopes={}, rates={}).datasets.values())
     finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import json
 import os
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,38 +18,56 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from gapless.app import enriching
+from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.validation import Validated, repair, validated, validation
+from gapless.app.wishes import Wishes
+from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
 from gapless.core.plan import Plan
-from gapless.core.span import Instant, Span, iso, moment
+from gapless.core.redact import keep_secret
+from gapless.core.rules import Level
+from gapless.core.span import DAWN, DOOM, Instant, Span, iso, moment
 from gapless.engine import reasons, truth
+from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
+from gapless.engine.chains import Chains
 from gapless.engine.cluster import ClusterBell
+from gapless.engine.deliveries import Deliveries
 from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
+from gapless.engine.forecasts import Forecasts
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.names import Names
+from gapless.engine.notifications import Notifications
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, living, lock_folder
+from gapless.engine.retention import Retention
 from gapless.engine.runner import Runner
+from gapless.engine.schedules import Schedules
+from gapless.engine.templates import Templates
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import jobs, pages, payloads, queues, rows
+from gapless.store import claims, coverage, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
+from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
+from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.migrate import Migrate
+from gapless.work.reparse import REPARSE, Reparse
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -111,16 +131,25 @@ class Gapless:
     """One history: read it, plan, fill, and ask what is true of it. Safe to use from several threads."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        keep_secret(*settings.api_keys.values(), settings.admin_password)
         self.store = store
         self.settings = settings
         self.clock = clock
         sources = {
             name: connect(name, settings.base_url(name), settings.timeout, settings.api_keys.get(name, ""))
             for name in SOURCES
-        }
+        } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
+        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
+        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
+        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
         self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
-        self.jobs = Jobs(store, self.catalogue, clock, self._ring)
+        #: Who acts here; see `acting`.
+        self.actor = Actor(name=owner(), via=Via.LOCAL)
+        self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
+        self.deliveries = Deliveries(store, clock)
+        self.forecasts = Forecasts(store, self.catalogue, self.jobs, clock)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -133,14 +162,56 @@ class Gapless:
     ) -> None:
         self.close()
 
+    def acting(self, actor: Actor) -> Gapless:
+        """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
+        hands = copy.copy(self)
+        hands.actor, hands.jobs = actor, self.jobs.by(actor)
+        return hands
+
+    @property
+    def accounts(self) -> Accounts:
+        """Accounts, sessions and tokens."""
+        return Accounts(self.store, self.clock, self.actor)
+
+    @property
+    def templates(self) -> Templates:
+        """Wishes under names."""
+        return Templates(self.store, self.clock, Wishes(self), self.actor)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Templates that run by the clock."""
+        return Schedules(self.store, self.clock, self.templates, self._ring, self.actor)
+
+    @property
+    def chains(self) -> Chains:
+        """Jobs that follow jobs."""
+        return Chains(self.store, self.clock, self.jobs, Wishes(self), self.actor)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Whom to tell."""
+        return Notifications(self.store, self.clock, self.actor)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long things are kept."""
+        return Retention(self.store, self.clock, self.actor)
+
+    def server_key(self) -> str:
+        """The key with which the servers of this history sign sessions, made once."""
+        return self.store.write(lambda tx: shared.agree(tx, "session.key", secrets.token_hex(32)), urgent=True)
+
     def close(self) -> None:
         """Stop what runs in this process (its segments are given back) and close the database."""
         with self._lock:
             engines, self._engines = self._engines, []
         for engine in engines:
             engine.stop()
+        self._computing.pool.close()
         for source in self.catalogue.sources.values():
             source.close()
+        self.deliveries.close()
         self.store.close()
 
     # -- what is stored
@@ -195,7 +266,7 @@ class Gapless:
         """
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series], report)
-        day = None if as_of is None else self._day(found, as_of)
+        day = None if as_of is None else self.day(found, as_of)
         asked, _ = self.span(found, start, end, days, [name])
         if fill:
             self._fill_for_reading(found, name, asked, recheck, progress)
@@ -205,7 +276,7 @@ class Gapless:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked, day=day)
 
-    def _day(self, dataset: Dataset, as_of: When) -> str:
+    def day(self, dataset: Dataset, as_of: When) -> str:
         """The last day that a time names, in the dataset's zone."""
         if dataset.revisions is None:
             raise UsageError(
@@ -216,15 +287,19 @@ class Gapless:
         named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
         return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
 
-    def ready(self, dataset: Dataset, names: Sequence[str] | None = None, *, progress: bool = False) -> None:
-        """Make sure that series (all of them, if none are named) can be asked for: settings, and today's directory.
+    def ready(self, dataset: Dataset, names: Sequence[str], *, progress: bool = False) -> None:
+        """Make sure that series can be asked for: their source's settings, and today's directory of them.
 
         A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
         """
         self.catalogue.source(dataset).check()
+        if dataset.directory is not None and any(map(dataset.directory.translates, names)):
+            self.directory(dataset, progress=progress)
+
+    def directory(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Make sure that today's directory of a dataset that has one is stored, or at least an older one."""
         directory = dataset.directory
-        if directory is None or not (names is None or any(directory.lists(name) for name in names)):
-            return
+        assert directory is not None, dataset.name
         told = self.dataset(directory.dataset)
         end = told.frontier(self.clock.now() - MARGIN)
         try:
@@ -301,14 +376,33 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
     ) -> Plan:
         """What a backfill would do: exact spans, requests, seconds. Asks no source."""
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         with self.store.read() as tx:
-            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+            return self.planned(tx, wish)
+
+    def planned(self, tx: Tx, wish: Wish) -> Plan:
+        """What a wish needs."""
+        return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+
+    def zone_of(self, template: Template) -> str:
+        """Whose clock a schedule of a template follows if nobody says: that of its dataset."""
+        dataset = self.catalogue.datasets.get(str(template.settings.get("dataset", "")))
+        return dataset.zone if dataset else "UTC"
 
     def series(self, dataset: Dataset) -> list[str]:
         """All series of a dataset that the store knows."""
@@ -389,6 +483,107 @@ class Gapless:
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
         return truth.verify(self.store, found, names, repair=repair)
 
+    def compute(
+        self,
+        dataset: str,
+        series: str = "",
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        params: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        fill: bool = True,
+        hold: bool = False,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        progress: bool = False,
+        here: bool | None = None,
+    ) -> Running:
+        """Start computing a derived series; what its inputs miss is fetched first, unless `fill` is off.
+
+        `params`: `market`, `weights`, `window`, `least`, `enough`, `universe`, `strategy`, `chunk`. `overwrite`
+        computes days again that are computed already. Days whose inputs stay incomplete are given up, with the reason:
+        the job ends incomplete, and `retry` takes exactly those. Raises `UsageError`.
+        """
+        wish = compute_wish(self, dataset, series, start, end, days, params or {}, overwrite=overwrite)
+        if fill and not hold:
+            fill_inputs(self, wish, progress=progress)
+        made = self.create(wish, priority=priority, name=name, hold=hold)
+        return self._start(made, here=here) if not hold else self.watch(made.job.id)
+
+    def undo(self, job_id: int, after: When | None = None) -> Undone:
+        """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
+        return undo(self, job_id, _text(after))
+
+    def validation_wish(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+    ) -> Wish:
+        """A checked wish to validate; without series all that are stored, without a span all of it."""
+        found = self.dataset(dataset)
+        asked = _choice(Level, str(level).lower(), "level")
+        names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
+        if start is None and days is None:
+            with self.store.read() as tx:
+                first = [at for one in names if (at := _first(tx, found, one)) is not None]
+            if not first:
+                raise UsageError(
+                    f"series: nothing is stored of {', '.join(names) or found.name}",
+                    field="series",
+                    hint="`gapless fill` fetches it",
+                )
+            start = moment(min(first))
+        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params={"level": asked.value})
+
+    def validate(
+        self,
+        dataset: str,
+        series: str | Sequence[str] | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        level: Level | str = Level.STANDARD,
+        progress: bool = False,
+    ) -> Validated:
+        """Look for what is wrong with stored rows, and wait. Raises `SourceError` if it did not come to its end."""
+        wish = self.validation_wish(dataset, series, start, end, days=days, level=level)
+        handle = self._start(self.create(wish))
+        if handle.wait(progress=progress) is not JobState.DONE:
+            job = handle.job
+            raise SourceError(job.error or f"job {job.id} is {job.state}", source=wish.dataset)
+        return self.validated(handle.id)
+
+    def validated(self, job_id: int) -> Validated:
+        """What a validation has found so far."""
+        return validated(self.store, self.jobs.get(job_id))
+
+    def repair(self, job_id: int) -> Running | None:
+        """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
+
+        Raises `UsageError` for what comes from no source.
+        """
+        job = self.jobs.get(job_id)
+        if not self.catalogue.source(self.dataset(job.dataset)).base_url:
+            raise UsageError(
+                f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
+            )
+        spans = repair(self.store, self.catalogue, job)
+        if not spans:
+            return None
+        whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
+        dataset = self.catalogue.dataset(job.dataset)
+        wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
+        self.ready(dataset, list(spans))
+        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
+
     # -- work
 
     def wish(
@@ -403,10 +598,14 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
         kind: Kind = Kind.COLLECT,
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
-        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself."""
+        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself.
+
+        `point_in_time`: a period counts as covered only by a statement of its own.
+        """
         names = self.catalogue.series(dataset, _listed(series), report)
         self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
@@ -422,7 +621,7 @@ class Gapless:
             _choice(Direction, direction, "direction"),
             recheck,
             kind,
-            params or {},
+            {**(params or {}), **_point_in_time(dataset, mode, wanted=point_in_time)},
         )
 
     def _wish(
@@ -438,7 +637,7 @@ class Gapless:
         params: Mapping[str, Any] | None = None,
     ) -> Wish:
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=kind,
             params=json.dumps(params or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
             dataset=dataset.name,
@@ -465,6 +664,7 @@ class Gapless:
         name: str = "",
         rate: float | None = None,
         report: str = "",
+        point_in_time: bool = False,
         here: bool | None = None,
     ) -> Running:
         """Start filling in the background; an identical unfinished job is taken up instead.
@@ -473,7 +673,16 @@ class Gapless:
         """
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
 
@@ -488,12 +697,16 @@ class Gapless:
         progress: bool = False,
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
+        self.ready_for(wish, progress=progress)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+
+    def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
+        """Make sure that the job of a wish can begin."""
         dataset = self.dataset(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
             self.ready(dataset, wish.series, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
 
     def _lacks(self, wish: Wish) -> bool:
         with self.store.read() as tx:
@@ -503,7 +716,7 @@ class Gapless:
         """The wish of a standing job."""
         start = dataset.frontier(self.clock.now() - MARGIN)
         return Wish(
-            owner=owner(),
+            owner=self.actor.name,
             kind=Kind.FOLLOW,
             dataset=dataset.name,
             series=self.catalogue.series(dataset, list(names)),
@@ -517,6 +730,7 @@ class Gapless:
         made = self.jobs.create(
             self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow"
         )
+        self.ready(found, series)
         job = self.jobs.resume(made.job.id) if made.job.state == JobState.PAUSED else made.job
         engine = self.engine({Queue.LIVE: max(1, min(self.settings.slots, len(series)))}, only=job.id)
         try:
@@ -593,16 +807,21 @@ class Gapless:
 
     def _ready_for(self, job: Job) -> None:
         dataset, kind = self.dataset(job.dataset), Kind(job.kind)
-        if kind not in (Kind.COLLECT, Kind.FOLLOW):
+        if kind in (Kind.COLLECT, Kind.FOLLOW):
+            with self.store.read() as tx:
+                names = [name for _, name in jobs.series_of(tx, job.id)]
+            self.ready(dataset, names)
+        else:
             self.catalogue.check(dataset, kind)
-            return
-        with self.store.read() as tx:
-            names = [name for _, name in jobs.series_of(tx, job.id)]
-        self.ready(dataset, names)
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
         self.store.write(lambda tx: queues.set_limit(tx, queue.value, limit), urgent=True)
+        self._ring()
+
+    def allow_running(self, most: int) -> None:
+        """Let at most so many jobs of the whole history run at once; the others wait `pending`."""
+        self.store.write(lambda tx: shared.put(tx, claims.RUNNING_JOBS, str(most)), urgent=True)
         self._ring()
 
     def watch(self, job_id: int) -> Running:
@@ -677,6 +896,31 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _first(tx: Tx, dataset: Dataset, name: str) -> Instant | None:
+    """Where the rows or the coverage of a series begin, on the grid."""
+    series_id = ledger.find(tx, dataset.name, name)
+    if series_id is None:
+        return None
+    rowed = rows.bounds(tx, dataset, series_id)
+    covered = coverage.spans(tx, series_id, Span(DAWN, DOOM))
+    first = [*([rowed[0]] if rowed else []), *(one.start for one in covered[:1])]
+    return dataset.grid.floor(min(first)) if first else None
+
+
+def _point_in_time(dataset: Dataset, mode: Mode | str, *, wanted: bool) -> dict[str, bool]:
+    if not wanted:
+        return {}
+    if dataset.revisions is None:
+        raise UsageError(
+            f"point-in-time: {dataset.name} tells each record once", field="point-in-time", hint="leave it out"
+        )
+    if mode == Mode.ALL:
+        raise UsageError(
+            "point-in-time: goes with mode missing", field="point-in-time", hint="--recheck K asks again what is there"
+        )
+    return {POINT_IN_TIME: True}
 
 
 def _choice(kind: type[Any], value: Any, field: str) -> Any:

@@ -11,7 +11,26 @@ import sys
 
 import typer
 
-from gapless.cli import collect, db, enrich, jobs, machine, read, show
+from gapless.cli import (
+    accounts,
+    chain,
+    collect,
+    compute,
+    db,
+    enrich,
+    imports,
+    jobs,
+    machine,
+    migrate,
+    notification,
+    read,
+    report,
+    schedule,
+    serve,
+    show,
+    template,
+    validate,
+)
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -26,8 +45,21 @@ collect.register(app)
 read.register(app)
 show.register(app)
 machine.register(app)
+serve.register(app)
+validate.register(app)
+report.register(app)
+compute.register(app, jobs.app)
+imports.register(migrate.app)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(template.app, name="template")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(chain.app, name="chain")
+app.add_typer(notification.app, name="notification")
 app.add_typer(db.app, name="db")
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.tokens, name="token")
+app.add_typer(accounts.audits, name="audit")
 app.add_typer(enrich.app, name="enrich")
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app import Gapless
+from gapless.app.duties import Duties
 from gapless.bars import duration
 from gapless.cli.common import AsJson, Database, dump, err, history, settings, table, when
 from gapless.core.errors import Exit, GaplessError, StoreLost, UsageError
@@ -55,8 +56,10 @@ def worker(
         signal.signal(one, lambda *_: stop.set())
     with history(database) as app:
         count = slots_of(slots or str(app.settings.slots))
-        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL]
+        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL, Queue.COMPUTE]
         engine = app.worker(served, count, name=name)
+        duties = Duties(app)
+        duties.start()
         listed = f"{count.least}" if count.least == count.most else f"{count.least} to {count.most}"
         err.print(f"serving {', '.join(served)} with {listed} slots each", highlight=False)
         said = ""
@@ -67,6 +70,7 @@ def worker(
                 err.print(trouble or "the database is back", highlight=False, markup=False)
             if until_idle and not trouble and engine.idle and not _is_left(app, served):
                 break
+        duties.stop()
 
 
 def slots_of(text: str) -> Range:
@@ -239,7 +243,7 @@ def budget(json: AsJson = False, database: Database = None) -> None:
 
 def sandbox(
     ctx: typer.Context,
-    provider: Annotated[str, typer.Argument(help="Provider to play: upbit or opendart.")],
+    provider: Annotated[str, typer.Argument(help="Provider to play: upbit, opendart or krx.")],
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.")] = 8640,
 ) -> None:
     """Play a provider on this machine: a real HTTP server with seeded data, limits and faults."""
@@ -275,7 +279,8 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
                     f"{version()}" + ("" if is_safe_version() else "; 3.51.3 or newer is safer with many processes"),
                 )
             for name, source in app.catalogue.sources.items():
-                _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
+                if source.base_url:
+                    _check_source(name, source.base_url, made.api_keys.get(name, ""), check)
     except GaplessError as error:
         check("database", False, str(error))
     if json:

@@ -175,6 +175,7 @@ def sources(
             listed = [
                 {"source": name, "baseUrl": one.base_url, "datasets": len(one.datasets)}
                 for name, one in app.catalogue.sources.items()
+                if one.base_url
             ]
             if json:
                 dump(listed)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from gapless.core.grid import Grid, Steps
-from gapless.core.span import DAWN, Instant, Span, span
+from gapless.core.grid import Grid, Steps, Weekdays
+from gapless.core.span import DAWN, DAY, Instant, Span, span
 
 #: Microseconds of the only tally of a dataset of months or years: longer than history.
 ERA = 10**18
@@ -67,6 +67,8 @@ class Variant:
     settle: timedelta
     #: The source has never had anything older.
     earliest: Instant | None = None
+    #: The first period with a statement of its own; what is older is told by that one alone.
+    first_own: Instant | None = None
     doc: str = ""
 
 
@@ -91,12 +93,32 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
-    #: Only series that match this are looked up; others are the source's own words. Empty: all of them.
+    #: Only words that match this are looked up; others are the source's own. Empty: all of them.
     pattern: str = ""
+    #: Ends the word in a series id; empty: the id is the word.
+    separator: str = "/"
 
-    def lists(self, name: str) -> bool:
-        """Whether a series has to be looked up."""
-        return not self.pattern or re.fullmatch(self.pattern, name) is not None
+    def word(self, name: str) -> str:
+        """The part of a series id that names the thing."""
+        return name.partition(self.separator)[0] if self.separator else name
+
+    def translates(self, name: str) -> bool:
+        """Whether a series has to be looked up in it."""
+        return not self.pattern or re.fullmatch(self.pattern, self.word(name)) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Groups that the things of a directory fall into, as the newest row of another dataset about each of them says."""
+
+    dataset: str
+    #: Its column with the thing, and the one with the group.
+    key: str
+    column: str
+    #: What people call a group, and what stands in the column.
+    names: Mapping[str, str]
+    #: A command that gets such rows.
+    fill: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +151,11 @@ class Dataset:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     revisions: Revisions | None = None
     directory: Directory | None = None
+    #: A dataset of the same source whose records, put together, are the records of this one.
+    parts: str = ""
+    #: Market calendar with the days of trading, where its records can be held against one.
+    calendar: str = ""
+    grouping: Grouping | None = None
     #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
     parser: int = 0
     #: Width of one period, used for tallies and for following; months count as 30 days.
@@ -155,7 +182,12 @@ class Dataset:
     @property
     def tally_origin(self) -> Instant:
         """A border between tallies; all of them lie on the grid."""
-        return self.grid.origin if isinstance(self.grid, Steps) else 0
+        match self.grid:
+            case Steps(origin=origin):
+                return origin
+            case Weekdays():
+                return self.grid.floor(4 * DAY)
+        return 0
 
     def tally_of(self, bucket: int) -> Span:
         """The stretch of time of a tally."""
@@ -176,8 +208,10 @@ class Dataset:
         if self.variants:
             earliest = self.variant(series).earliest
             return None if earliest is None else Span(DAWN, earliest)
+        if self.earliest is not None:
+            return Span(DAWN, self.earliest)
         if self.retention is None:
-            return None if self.earliest is None else Span(DAWN, self.earliest)
+            return None
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
 
     def is_series(self, name: str) -> bool:
@@ -189,6 +223,8 @@ class Dataset:
 
 @lru_cache(maxsize=1024)
 def _tally_width(dataset: Dataset) -> int:
+    if isinstance(dataset.grid, Weekdays):
+        return 200 * 7 * DAY
     if not isinstance(dataset.grid, Steps):
         return ERA
     return max(1, dataset.period // timedelta(microseconds=1) // dataset.grid.step) * dataset.grid.step * 1000

@@ -48,6 +48,10 @@ class UsageError(GaplessError):
         self.field = field
 
 
+class NotFound(UsageError):
+    """There is no such thing as the caller names."""
+
+
 class NotAllowed(GaplessError):
     """The state of the thing does not allow this verb now."""
 
@@ -78,6 +82,10 @@ class SourceError(GaplessError):
 
 class TryAgain(SourceError):
     """Passing trouble: time-outs, 5xx, bodies cut or not what was announced."""
+
+
+class Shifted(TryAgain):
+    """A listing changed while it was read page by page: what is not proven of it is asked from its beginning."""
 
 
 class Unreachable(TryAgain):

@@ -54,6 +54,35 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
+class Weekdays:
+    """Monday to Friday, from midnight `offset` microseconds east of UTC; a Friday lasts until Monday."""
+
+    offset: int = 0
+
+    def floor(self, at: Instant) -> Instant:
+        return self._start(self._index(at))
+
+    def ceil(self, at: Instant) -> Instant:
+        below = self.floor(at)
+        return below if below == at else self.add(below, 1)
+
+    def add(self, at: Instant, cells: int) -> Instant:
+        return self._start(self._index(at) + cells)
+
+    def count(self, start: Instant, end: Instant) -> int:
+        return max(0, self._index(end) - self._index(start))
+
+    def _index(self, at: Instant) -> int:
+        # 1970-01-05 was a Monday.
+        week, day = divmod((at + self.offset) // DAY - 4, 7)
+        return week * 5 + min(day, 4)
+
+    def _start(self, index: int) -> Instant:
+        week, day = divmod(index, 5)
+        return (week * 7 + day + 4) * DAY - self.offset
+
+
+@dataclass(frozen=True, slots=True)
 class Months:
     """Periods of whole months (1: months, 12: years); they start at midnight `offset` microseconds east of UTC."""
 

@@ -83,6 +83,8 @@ class Kind(StrEnum):
         return Queue.BACKFILL if self in (Kind.COLLECT, Kind.ENRICH) else Queue.COMPUTE
 
 
+#: A parameter of fetching.
+POINT_IN_TIME = "pointInTime"
 _ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING})
 _PAUSED = frozenset({JobState.PAUSED})
 
@@ -121,6 +123,11 @@ class Wish:
     said: str = ""
     #: What else a kind of work wants to know, as JSON.
     params: str = "{}"
+
+    @property
+    def is_point_in_time(self) -> bool:
+        """Whether a period counts as covered only by a statement of its own."""
+        return is_point_in_time(self.params)
 
     @property
     def key(self) -> str:
@@ -181,6 +188,11 @@ class Job:
     def is_final(self) -> bool:
         """Whether only an owner can move it on."""
         return self.state in FINAL
+
+
+def is_point_in_time(params: str) -> bool:
+    """Whether parameters say that a period counts as covered only by a statement of its own."""
+    return f'"{POINT_IN_TIME}":true' in params
 
 
 def turn(created_at: Instant, priority: Priority) -> int:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from gapless.core.errors import UsageError
 from gapless.core.span import DAY, Instant, Span, instant
 
+#: Older than any series; arithmetic on earlier times leaves the calendar.
+_OLDEST = instant(datetime(1800, 1, 1, tzinfo=UTC))
 _BARE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 
 
@@ -72,6 +74,8 @@ def wanted(
         begin = parse(start, field="from", zone=zone).start
     else:
         raise UsageError("from: no span is given", field="from", hint="give --from DATE or --days N")
+    if begin < _OLDEST:
+        raise UsageError("from: is before 1800", field="from", hint="nothing is as old as that")
     if begin >= now:
         raise UsageError("from: the span lies in the future", field="from", hint="nothing exists there yet")
     if begin >= until:

@@ -7,22 +7,25 @@ locks the job's row first, so exactly one of them finishes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
+from gapless.core.actor import ENGINE, Actor
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import LeaseLost, NotAllowed, UsageError
+from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
 from gapless.core.words import counted_word
+from gapless.engine import notifications
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
-from gapless.store import budgets, coverage, events, jobs, quarantine, rows, segments, series
+from gapless.store import audit, budgets, coverage, events, jobs, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -34,6 +37,8 @@ MARGIN = 1_500_000
 
 #: The events of people's verbs.
 ORDERED = {"pause": "job.paused", "resume": "job.resumed", "cancel": "job.cancelled", "retry": "job.retried"}
+#: Jobs that are moved in one transaction.
+TOGETHER = 200
 #: Periods that a follower fetches of a series of which nothing is stored.
 FOLLOW_PERIODS = 200
 
@@ -52,16 +57,26 @@ class Made:
 
 
 class Jobs:
-    """Verbs on jobs. `ring` is called when there may be new work for idle slots."""
+    """Verbs on jobs, done by `actor`. `ring` is called when there may be new work for idle slots."""
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, clock: Clock, ring: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        clock: Clock,
+        ring: Callable[[], None] = lambda: None,
+        actor: Actor = ENGINE,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
         self.planner = Planner(catalogue=catalogue)
         self.ring = ring
+        self.actor = actor
+
+    def by(self, actor: Actor) -> Jobs:
+        """The same verbs, done by somebody else."""
+        return Jobs(self._store, self._catalogue, self._clock, self.ring, actor)
 
     def create(
         self,
@@ -74,6 +89,22 @@ class Jobs:
         hold: bool = False,
     ) -> Made:
         """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
+        make = self.maker(wish, queue=queue, priority=priority, name=name, rate=rate, hold=hold)
+        made = self._store.write(make, isolated=True)
+        self.ring()
+        return made
+
+    def maker(
+        self,
+        wish: Wish,
+        *,
+        queue: Queue | None = None,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+    ) -> Callable[[Tx], Made]:
+        """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
         assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
@@ -85,8 +116,8 @@ class Jobs:
             if adopted is not None:
                 return Made(adopted, True)
             self._ensure_budget(tx, dataset, wish.kind)
-            ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
-            planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
+            ids = series.ensure_all(tx, dataset.name, wish.series)
+            planned = self.planner.every(tx, dataset, wish, now, None)
             standing = wish.kind is Kind.FOLLOW
             made = jobs.add(
                 tx,
@@ -106,14 +137,13 @@ class Jobs:
             if rate:
                 budgets.set_rate(tx, job_budget(made.id), rate)
             events.add(tx, now, "job.made", f"{wish.dataset}, {len(ids)} series, {wish.span}", job=made.id)
+            audit.add(tx, now, self.actor, "job.made", f"job/{made.id}", after=made.state)
             if not standing:
                 self._add_segments(tx, made, planned)
                 self._settle(tx, made.id, now)
             return Made(jobs.get(tx, made.id) or made, False)
 
-        made = self._store.write(make, isolated=True)
-        self.ring()
-        return made
+        return make
 
     def _ensure_budget(self, tx: Tx, dataset: Dataset, kind: Kind) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
@@ -129,6 +159,8 @@ class Jobs:
         """Insert the segments of a round; the recent half of each series comes first."""
         made = 0
         for one in planned:
+            if not one.segments:
+                continue
             series_id = series.ensure(tx, job.dataset, one.series)
             for segment in one.segments:
                 self.add_segment(tx, job, series_id, segment)
@@ -194,7 +226,7 @@ class Jobs:
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
-        if Mode(lease.segment.mode) is not Mode.ALL:
+        if Mode(lease.segment.mode) is not Mode.ALL and not is_point_in_time(lease.segment.params):
             segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True
@@ -271,7 +303,7 @@ class Jobs:
         """The plan of what a job still misses of its pinned span."""
         names = [name for _, name in jobs.series_of(tx, job.id)]
         dataset, wish = self._catalogue.dataset(job.dataset), wish_of(job, names)
-        return [self.planner.series(tx, dataset, name, wish, now, job) for name in names]
+        return self.planner.every(tx, dataset, wish, now, job)
 
     def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
         """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
@@ -287,6 +319,10 @@ class Jobs:
             if verb == "done":
                 jobs.forget_proof(tx, job.id)
             events.add(tx, now, f"job.{verb}", error, job=job.id, level="info" if verb == "done" else "warning")
+            notifications.note(tx, self._require(tx, job.id), verb, occasion=now, now=now)
+            audit.add(
+                tx, now, replace(ENGINE, reason=error), f"job.{verb}", f"job/{job.id}", before=job.state, after=verb
+            )
 
     def pause(self, job_id: int) -> Job:
         """Forbid the next request of a job; its segments keep their cursors."""
@@ -298,38 +334,79 @@ class Jobs:
 
     def cancel(self, job_id: int) -> Job:
         """End a job; requests under way are fenced off, what is stored stays."""
-        return self._order(job_id, "cancel", lambda tx, job, now: segments.cancel(tx, job.id, now))
+        return self._order(job_id, "cancel")
 
     def retry(self, job_id: int) -> Job:
         """Take a failed, incomplete or cancelled job up again: exactly what it still misses."""
-
-        def again(tx: Tx, job: Job, now: Instant) -> None:
-            for series_id, _ in [] if Kind(job.kind).is_chore else jobs.series_of(tx, job.id):
-                quarantine.release(tx, series_id, job.span)
-            segments.revive(tx, job.id)
-            jobs.set_lacking(tx, job.id, job.total + 1)
-            self._settle(tx, job.id, now)
-
-        return self._order(job_id, "retry", again)
+        return self._order(job_id, "retry")
 
     def start(self, job_id: int) -> Job:
         """Resume if paused, retry if it ended without being done."""
-        state = JobState(self.get(job_id).state)
-        return self.retry(job_id) if state in MOVES["retry"][0] else self.resume(job_id)
+        return self._order(job_id, self._way(self.get(job_id), "start"))
 
-    def _order(self, job_id: int, verb: str, then: Callable[[Tx, Job, Instant], None] = lambda *_: None) -> Job:
-        now = self._clock.now()
-
-        def write(tx: Tx) -> Job:
-            self._refuse_twin(tx, self._require(tx, job_id), verb)
-            before = jobs.order(tx, job_id, verb, now)
-            events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
-            then(tx, before, now)
-            return self._require(tx, job_id)
-
-        changed = self._store.write(write, urgent=True, isolated=True)
+    def _order(self, job_id: int, verb: str) -> Job:
+        """Do one verb."""
+        changed = self._store.write(lambda tx: self._ordered(tx, job_id, verb), urgent=True, isolated=True)
         self.ring()
         return changed
+
+    def _ordered(self, tx: Tx, job_id: int, verb: str) -> Job:
+        """Do a verb, what follows from it included, inside a transaction."""
+        now = self._clock.now()
+        self._refuse_twin(tx, self._require(tx, job_id), verb)
+        before = jobs.order(tx, job_id, verb, now)
+        events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
+        if verb == "resume" and segments.has_running(tx, job_id):
+            # Paused for so short a while that no slot has noticed: it goes on where it is.
+            jobs.move(tx, job_id, "claim", now)
+        elif verb == "cancel":
+            segments.cancel(tx, job_id, now)
+        after = self._require(tx, job_id)
+        audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after.state)
+        if verb == "cancel":
+            notifications.note(tx, after, after.state, occasion=now, now=now)
+        if verb == "retry":
+            self._again(tx, before, now)
+        return self._require(tx, job_id)
+
+    def _again(self, tx: Tx, job: Job, now: Instant) -> None:
+        """Let what a job has given up wait again, and plan the rest."""
+        for series_id, _ in [] if Kind(job.kind).is_chore else jobs.series_of(tx, job.id):
+            quarantine.release(tx, series_id, job.span)
+        segments.revive(tx, job.id)
+        jobs.set_lacking(tx, job.id, job.total + 1)
+        self._settle(tx, job.id, now)
+
+    def each(self, job_ids: Sequence[int], verb: str, refuse: Callable[[int, GaplessError], None]) -> int:
+        """Do a verb to many jobs, some hundred in a transaction; returns how many obeyed, `refuse` hears of the others.
+
+        `start` is what it is for one: resume, or retry.
+        """
+        moved = 0
+        for at in range(0, len(job_ids), TOGETHER):
+            part = job_ids[at : at + TOGETHER]
+            done, refused = self._store.write(partial(self._each, job_ids=part, verb=verb), urgent=True, isolated=True)
+            moved += done
+            for job_id, error in refused:
+                refuse(job_id, error)
+            self.ring()
+        return moved
+
+    def _each(self, tx: Tx, job_ids: Sequence[int], verb: str) -> tuple[int, list[tuple[int, GaplessError]]]:
+        refused: list[tuple[int, GaplessError]] = []
+        for job_id in job_ids:
+            try:
+                # Refusals come before anything is written.
+                self._ordered(tx, job_id, self._way(self._require(tx, job_id), verb))
+            except (NotAllowed, NotFound) as error:
+                refused.append((job_id, error))
+        return len(job_ids) - len(refused), refused
+
+    def _way(self, job: Job, verb: str) -> str:
+        """What `start` means for a job; every other verb is itself."""
+        if verb != "start":
+            return verb
+        return "retry" if JobState(job.state) in MOVES["retry"][0] else "resume"
 
     def _refuse_twin(self, tx: Tx, job: Job, verb: str) -> None:
         """Two unfinished jobs of one wish would do the same work: the newer one does it."""
@@ -346,8 +423,8 @@ class Jobs:
         def write(tx: Tx) -> Job:
             job = self._require(tx, job_id)
             segments.hurry(tx, job_id, jobs.set_priority(tx, job, priority))
-            now = self._clock.now()
-            events.add(tx, now, "job.changed", f"priority {priority.name.lower()}", job=job_id)
+            before = f"priority {Priority(job.priority).name.lower()}"
+            self._note_change(tx, job_id, before, f"priority {priority.name.lower()}")
             return self._require(tx, job_id)
 
         changed = self._store.write(write, urgent=True)
@@ -358,31 +435,37 @@ class Jobs:
         """Change how many requests a second a job may send; None leaves it to the source's budget."""
 
         def write(tx: Tx) -> Job:
-            self._require(tx, job_id)
+            before = self._require(tx, job_id).rate
             jobs.set_rate(tx, job_id, rate)
-            events.add(tx, self._clock.now(), "job.changed", f"rate {rate or 'of its source'}", job=job_id)
+            self._note_change(tx, job_id, f"rate {before or 'of its source'}", f"rate {rate or 'of its source'}")
             if rate is not None:
                 budgets.set_rate(tx, job_budget(job_id), rate)
             return self._require(tx, job_id)
 
         return self._store.write(write, urgent=True)
 
+    def _note_change(self, tx: Tx, job_id: int, before: str, after: str) -> None:
+        now = self._clock.now()
+        events.add(tx, now, "job.changed", after, job=job_id)
+        audit.add(tx, now, self.actor, "job.changed", f"job/{job_id}", before=before, after=after)
+
     def clone(self, job_id: int) -> Made:
         """A new job of the same wish, over the same pinned span."""
         with self._store.read() as tx:
             job = self._require(tx, job_id)
             names = [name for _, name in jobs.series_of(tx, job_id)]
-        return self.create(wish_of(job, names), queue=Queue(job.queue), priority=Priority(job.priority), name=job.name)
+        wish = replace(wish_of(job, names), owner=self.actor.name)
+        return self.create(wish, queue=Queue(job.queue), priority=Priority(job.priority), name=job.name)
 
     def get(self, job_id: int) -> Job:
-        """A job by id; raises `UsageError`."""
+        """A job by id; raises `NotFound`."""
         with self._store.read() as tx:
             return self._require(tx, job_id)
 
     def _require(self, tx: Tx, job_id: int) -> Job:
         job = jobs.get(tx, job_id)
         if job is None:
-            raise UsageError(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
+            raise NotFound(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
         return job
 
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:

@@ -24,9 +24,11 @@ class Names:
     def of(self, dataset: Dataset, name: str) -> str:
         """The source's word for a series of `dataset`; raises `UnknownSeries`."""
         directory = dataset.directory
-        if directory is None or not directory.lists(name):
+        if directory is None:
             return name
-        word = name.partition("/")[0]
+        word = directory.word(name)
+        if not directory.translates(name):
+            return word
         found = self.words(directory).get(word)
         if found is None:
             raise UnknownSeries(

@@ -40,6 +40,8 @@ class Progress:
     bar: list[float]
     #: The last error a segment met, if it has not been answered since.
     trouble: str
+    #: Share of the span, averaged over the series, without a hole from its start on, and back from its end.
+    ends: tuple[float, float] = (0.0, 0.0)
 
     @property
     def percent(self) -> float:
@@ -74,7 +76,20 @@ def progress(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int, *, wi
         segments=counted,
         bar=_bar(job, plans, len(names), width),
         trouble=next((one.error for one in waiting if one.error), ""),
+        ends=_ends(job, plans, len(names)),
     )
+
+
+def _ends(job: Job, plans: list[SeriesPlan], series: int) -> tuple[float, float]:
+    """How far the work has come from either end; a series in which nothing is missing counts half for each."""
+    if job.kind == Kind.FOLLOW or not series or job.end <= job.start:
+        return (0.0, 0.0)
+    if job.state == JobState.DONE:
+        return (0.5, 0.5)
+    length = job.end - job.start
+    forward = sum((one.missing[0].start - job.start) / length if one.missing else 0.5 for one in plans)
+    backward = sum((job.end - one.missing[-1].end) / length if one.missing else 0.5 for one in plans)
+    return (max(0.0, forward / series), max(0.0, backward / series))
 
 
 def _bar(job: Job, plans: list[SeriesPlan], series: int, width: int) -> list[float]:

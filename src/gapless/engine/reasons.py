@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapless.core.job import Job, JobState, Kind
+from gapless.core.job import Job, JobState, Kind, Queue
 from gapless.core.span import SECOND, Instant, iso
 from gapless.core.words import counted_word
 from gapless.store import claims, queues, segments, workers
@@ -40,6 +40,8 @@ def _behind(tx: Tx, job: Job) -> list[str]:
     ahead = claims.ahead(tx, job.id, job.queue, job.turn)
     limit = queues.limits(tx).get(job.queue)
     behind = [] if ahead is None else [f"it is behind job {ahead}"]
+    if job.state == JobState.PENDING and job.queue != Queue.LIVE and claims.is_crowded(tx):
+        behind.append("as many jobs run as may run at once")
     return behind + ([] if limit is None else [f"queue {job.queue} is limited to {counted_word(limit, 'slot')}"])
 
 

@@ -12,15 +12,16 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
+from gapless.core.actor import ENGINE
 from gapless.core.clock import Clock
 from gapless.core.errors import UsageError
 from gapless.core.span import Instant
-from gapless.store import events, segments, workers
+from gapless.store import audit, events, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite
 from gapless.store.store import Store
@@ -232,3 +233,5 @@ def living(store: Store, clock: Clock, which: Callable[[Tx], list[Worker]], pati
 
 def _note_rescue(tx: Tx, now: Instant, segment: int, job: int, why: str) -> None:
     events.add(tx, now, "segment.rescued", why, job=job, segment=segment, level="warning")
+    rescuer = replace(ENGINE, reason=f"segment {segment}: {why}")
+    audit.add(tx, now, rescuer, "segment.rescued", f"job/{job}", before="running", after="waiting")

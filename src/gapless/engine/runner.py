@@ -10,17 +10,27 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError, TooMuch
-from gapless.core.job import Kind, Queue
+from gapless.core.errors import (
+    BadReply,
+    LeaseLost,
+    Refused,
+    Shifted,
+    SourceError,
+    StoreError,
+    TooMuch,
+    TryAgain,
+    UnknownSeries,
+)
+from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
 from gapless.core.paging import Window, fresh, halved
-from gapless.core.segment import Lease, SegmentState
+from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
 from gapless.engine.budgets import Departed, Gates
@@ -37,6 +47,8 @@ from gapless.work.collect import Collect, is_unanswered
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
 
+#: Segments whose windows are kept in mind after they were given back.
+LEARNED = 1_000
 log = structlog.get_logger("gapless.runner")
 
 
@@ -69,6 +81,18 @@ class _Run:
     #: Why the suspects are to be given up.
     why: str = ""
     probe: bool = False
+    #: Whether the last page proves nothing without the next one.
+    is_midway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What a slot remembers of a segment that it has given back."""
+
+    epoch: int
+    window: Window
+    suspects: list[Span]
+    why: str
 
 
 @dataclass(slots=True)
@@ -100,8 +124,11 @@ class Runner:
         self._names = Names(store, catalogue)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
-        #: Budgets whose last request failed: more lanes would only fail more often.
-        self.troubled: set[str] = set()
+        #: Failures in a row by budget, whichever slots met them: more lanes would only fail more often.
+        self.troubled: dict[str, int] = {}
+        #: What was learned of segments that were given back, for when this process has them again: how far a listing
+        #: has been read, and by how much a request was halved to isolate what spoils it.
+        self._learned: dict[int, _Learned] = {}
 
     def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -122,8 +149,13 @@ class Runner:
 
     def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
         run = self._start(ready, stop)
-        while not stop.is_set() and ran.sent != most:
-            asked = self._next(run)
+        while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
+            try:
+                asked = self._next(run)
+            except UnknownSeries as error:
+                # Before anything is reserved: what cannot be asked costs no departure.
+                self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
+                return
             if asked is None:
                 ran.next = self._finish(run, then)
                 return
@@ -152,7 +184,7 @@ class Runner:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
         kind = Kind(lease.segment.kind)
-        if kind.is_chore:
+        if kind.is_chore or kind is Kind.COMPUTE:
             return self._catalogue.chore(kind).work(lease, dataset)
         return Collect(
             store=self._store,
@@ -160,6 +192,8 @@ class Runner:
             dataset=dataset,
             series=lease.segment.name,
             alias=self._names.of,
+            own=is_point_in_time(lease.segment.params),
+            until=_wanted_until(lease.segment),
         )
 
     def limit(self, lease: Lease) -> Limit:
@@ -170,14 +204,20 @@ class Runner:
     def _start(self, ready: Ready, stop: threading.Event) -> _Run:
         lease = ready.lease
         work = self.work(lease)
+        learned = self._learned.pop(lease.segment.id, None)
+        if learned is None or lease.epoch != learned.epoch + 1:
+            # Whoever had it in between may have got further.
+            learned = _Learned(lease.epoch, fresh(work.shape), [], "")
         return _Run(
             lease=lease,
             left=ready.left,
             stop=stop,
             work=work,
             gate=self.limit(lease).key,
-            window=fresh(work.shape),
+            window=learned.window,
             failures=lease.segment.attempts,
+            suspects=learned.suspects,
+            why=learned.why,
         )
 
     def _depart(self, run: _Run) -> object:
@@ -201,7 +241,7 @@ class Runner:
             return self._too_much(run, asked, error)
         except SourceError as error:
             return self._failed(run, asked, error)
-        self.troubled.discard(run.gate)
+        self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
         self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
         if is_unanswered(asked, page):
@@ -222,6 +262,7 @@ class Runner:
         run.left = run.work.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
         run.window = run.work.window(run.window, asked, page)
+        run.is_midway = page.walk is not None and page.proven is None
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
@@ -247,14 +288,17 @@ class Runner:
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
-        self.troubled.add(run.gate)
+        run.is_midway = False
+        if isinstance(error, Shifted):
+            run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
             self.gates.answered(run.gate, remaining=None, probe=True)
+        self._slow_down(run, error)
         decision = faults.decide(
             error,
             failures=run.failures,
-            window=run.window,
+            window=replace(run.window, limit=min(run.window.limit, _cells(run, asked))),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
@@ -262,6 +306,14 @@ class Runner:
             chore=Kind(run.lease.segment.kind).is_chore,
         )
         return self._act(run, asked, error, decision)
+
+    def _slow_down(self, run: _Run, error: SourceError) -> None:
+        """Where everything fails, going on at full speed wastes quota; what can be read is no such trouble."""
+        failures = self.troubled[run.gate] = self.troubled.get(run.gate, 0) + isinstance(error, TryAgain)
+        seconds = self._backoff.silence(failures)
+        if seconds and isinstance(error, TryAgain):
+            self.gates.slowed(run.gate, seconds)
+            self._note(run, "source.slowed", f"{failures} failures in a row: silent for {seconds:g} s", "warning")
 
     def _act(self, run: _Run, asked: Asked, error: SourceError, decision: faults.Decision) -> bool:
         """Carry a decision out; False when the segment has left our hands."""
@@ -347,6 +399,10 @@ class Runner:
             )
 
         self._store.write(give_back)
+        if run.suspects or run.window.walk is not None or run.window.limit < run.work.shape.rows:
+            if len(self._learned) >= LEARNED:
+                self._learned.pop(next(iter(self._learned)))
+            self._learned[run.lease.segment.id] = _Learned(run.lease.epoch, run.window, run.suspects, run.why)
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment
@@ -359,3 +415,8 @@ class Runner:
 def _cells(run: _Run, asked: Asked) -> int:
     span = asked.ask.span
     return run.work.dataset.grid.count(span.start, span.end)
+
+
+def _wanted_until(segment: Segment) -> Instant | None:
+    """Where the wanted span of its job ends, if a segment reaches it: a historical half ends in its middle."""
+    return segment.end if segment.side == Side.RECENT or not segment.may_turn else None

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
-
 from gapless.core.dataset import Dataset
 from gapless.core.grid import Grid, align, cells
 from gapless.core.job import Job, JobState
@@ -15,15 +13,9 @@ from gapless.core.span import DAWN, DOOM, Instant, Span, intersect, iso, subtrac
 from gapless.core.words import counted_word
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.jobs import Jobs
-from gapless.store import coverage, jobs, pages, quarantine, rows, series
+from gapless.store import coverage, jobs, pages, quarantine, rows, series, tallies
 from gapless.store.database import Tx
-from gapless.store.schema import tally
-from gapless.store.sql import Statement
 from gapless.store.store import Store
-
-_b = bindparam
-_TALLIES = Statement(select(tally.c.bucket, tally.c.rows).where(tally.c.series == _b("series")))
-_DROP_TALLY = Statement(delete(tally).where(tally.c.series == _b("series"), tally.c.bucket == _b("bucket")))
 
 
 class Word(StrEnum):
@@ -136,7 +128,7 @@ def verify(store: Store, dataset: Dataset, names: list[str], *, repair: bool = F
             series_id = series.find(tx, dataset.name, name)
             if series_id is None:
                 continue
-            found, expected = _tallies(tx, dataset, series_id)
+            found, expected = tallies.found(tx, dataset, series_id), tallies.expected(tx, series_id)
             inside = sum(found.values())
             outside += rows.count(tx, dataset, series_id, Span(DAWN, DOOM)) - inside
             total += inside
@@ -149,20 +141,11 @@ def verify(store: Store, dataset: Dataset, names: list[str], *, repair: bool = F
     return Verified(len(names), total, outside, findings)
 
 
-def _tallies(tx: Tx, dataset: Dataset, series_id: int) -> tuple[dict[int, int], dict[int, int]]:
-    """Rows found inside coverage, and rows the ledger expects, per bucket."""
-    found: dict[int, int] = {}
-    for part in coverage.spans(tx, series_id):
-        for bucket, number in rows.tally(tx, dataset, series_id, part).items():
-            found[bucket] = found.get(bucket, 0) + number
-    return found, {int(bucket): int(number) for bucket, number in tx.rows(_TALLIES, series=series_id)}
-
-
 def _withdraw(store: Store, dataset: Dataset, series_id: int, buckets: list[int]) -> None:
     def write(tx: Tx) -> None:
         for bucket in buckets:
             pages.withdraw(tx, dataset, series_id, dataset.tally_of(bucket))
-            tx.run(_DROP_TALLY, series=series_id, bucket=bucket)
+            tallies.drop(tx, series_id, bucket)
 
     store.write(write)
 

@@ -25,7 +25,7 @@ from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
-from gapless.store import budgets, claims, coverage, jobs, segments, series
+from gapless.store import audit, budgets, claims, coverage, jobs, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
 
@@ -215,10 +215,12 @@ class Worker:
     def reconcile(self, job_ids: list[int] | None = None) -> None:
         """Finish running jobs that have no live segment, whoever was to do it; let the bell mend itself."""
         with self._store.read() as tx:
-            unended = jobs.unended(tx) if job_ids is None else job_ids
-            lone = [one for one in unended if not segments.has_live(tx, one)]
+            lone = jobs.lone(tx) if job_ids is None else [one for one in job_ids if not segments.has_live(tx, one)]
+            waits = bool(audit.unsealed(tx))
         for one in lone:
             self._jobs.settle(one)
+        if waits:
+            self._store.write(audit.seal)
         self._bell.reconcile()
 
     # -- slots

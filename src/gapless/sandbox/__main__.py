@@ -24,6 +24,9 @@ from gapless.sandbox.gdelt.api import Gdelt
 from gapless.sandbox.gdelt.world import SEED as GDELT_SEED
 from gapless.sandbox.gdelt.world import World as GdeltWorld
 from gapless.sandbox.http import Answer, Server
+from gapless.sandbox.krx import panel as krx_panel
+from gapless.sandbox.krx import world as krx_world
+from gapless.sandbox.krx.api import Krx
 from gapless.sandbox.naver import panel as naver_panel
 from gapless.sandbox.naver.api import Naver
 from gapless.sandbox.naver.world import SEED as NAVER_SEED
@@ -94,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     fmp("--plan", choices=sorted(fmp_api.PLANS), default="premium", help="what the key may ask, and how often")
     fmp("--minute-s", type=float, default=60.0, help="real seconds that a minute of the limit takes")
     fmp("--years", type=int, help="of history; else each company its own")
+    krx = _provider(providers.add_parser("krx", help="KRX's prices of whole markets"), "prices", krx_world.SEED)
+    krx("--stocks", type=int, default=krx_world.STOCKS, help=f"shares of KOSPI, at least {krx_world.FEWEST}")
+    krx("--quota", type=int, default=krx_panel.Settings().quota, help="calls of a key in a Korean day; 0 is no limit")
     return parser
 
 
@@ -137,12 +143,18 @@ def _fmp(args: argparse.Namespace) -> Answer:
     return fmp_api.Fmp(FmpWorld(args.seed, last, args.years), msgspec.convert(named, fmp_api.Settings), clock).answer
 
 
+def _krx(args: argparse.Namespace) -> Answer:
+    settings = msgspec.convert(_named(args, "quota", "latency_ms"), krx_panel.Settings)
+    return Krx(krx_world.World(args.seed, args.stocks), settings, _clock(args)).answer
+
+
 PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {
     "upbit": _upbit,
     "opendart": _opendart,
     "gdelt": _gdelt,
     "naver": _naver,
     "fmp": _fmp,
+    "krx": _krx,
 }
 
 

@@ -35,7 +35,9 @@ KEY = ("address",)
 
 def names_in(column: str) -> Directory:
     """Where the name of a company stands that a bare stock code means."""
-    return Directory(dataset="dart.companies", series="all", key="stock_code", value=column, pattern=STOCK)
+    return Directory(
+        dataset="dart.companies", series="all", key="stock_code", value=column, pattern=STOCK, separator=""
+    )
 
 
 def words_of(series: str, alias: str) -> str:

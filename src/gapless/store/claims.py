@@ -28,13 +28,14 @@ from sqlalchemy import (
     update,
 )
 
+from gapless.core.actor import ENGINE
 from gapless.core.job import Direction, JobState, Queue
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import DAY, Instant
-from gapless.store import queues, segments
+from gapless.store import audit, queues, segments
 from gapless.store import series as store_series
 from gapless.store.database import Tx
-from gapless.store.schema import budget, job, segment
+from gapless.store.schema import budget, job, segment, setting
 from gapless.store.schema import queue as queue_table
 from gapless.store.segments import COLUMNS, JOINED
 from gapless.store.sql import Statement, among, word
@@ -47,6 +48,9 @@ _COMPUTE = Queue.COMPUTE.value
 _ACTIVE = [JobState.PENDING.value, JobState.RUNNING.value]
 
 _other = segment.alias("other")
+_running_job = job.alias("running_job")
+#: The setting that holds how many jobs may run at once.
+RUNNING_JOBS = "running_jobs"
 
 
 def _left(table: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
@@ -86,6 +90,17 @@ _full = exists(
         .scalar_subquery(),
     )
 )
+#: As many jobs run as the history allows; those that run go on. Standing jobs do not count: they never end.
+_crowded = exists(
+    select(setting.c.name).where(
+        setting.c.name == word(RUNNING_JOBS),
+        cast(setting.c.value, Integer)
+        <= select(func.count())
+        .select_from(_running_job)
+        .where(_running_job.c.state == word(JobState.RUNNING.value), _running_job.c.kind != word("follow"))
+        .scalar_subquery(),
+    )
+)
 _claimable = and_(
     segment.c.state == word(_WAITING),
     among(job.c.state, _ACTIVE),
@@ -93,6 +108,12 @@ _claimable = and_(
     func.coalesce(budget.c.blocked_until, 0) <= _b("now"),
     or_(budget.c.key.is_(None), ~_spent),
     ~exists(select(_other.c.id).where(_overlapped)),
+    # By the segment's own columns: where ten thousand jobs wait, none of them is joined to be passed over.
+    or_(
+        ~_crowded,
+        segment.c.queue == word("live"),
+        segment.c.job.in_(select(_running_job.c.id).where(_running_job.c.state == word(JobState.RUNNING.value))),
+    ),
 )
 _QUEUED = JOINED.outerjoin(budget, budget.c.key == segment.c.budget)
 
@@ -126,6 +147,7 @@ _START_JOB = Statement(
     .values(state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")))
 )
 _IS_FULL = Statement(select(literal(1)).where(_full))
+_IS_CROWDED = Statement(select(literal(1)).where(_crowded))
 _LAST_RUNNING = Statement(
     select(segment.c.id)
     .where(segment.c.queue == _b("queue"), segment.c.state == word(_RUNNING))
@@ -232,8 +254,10 @@ def claim(
         if not store_series.lock(tx, found.series, waits=waits):
             return None
         if tx.run(_CLAIM, its_id=found.id, its_worker=worker, now=now) == 1:
-            if job_state == JobState.PENDING:
-                tx.run(_START_JOB, its_id=found.job, now=now)
+            if job_state == JobState.PENDING and tx.run(_START_JOB, its_id=found.job, now=now):
+                audit.add(
+                    tx, now, ENGINE, "job.started", f"job/{found.job}", before=job_state, after=JobState.RUNNING.value
+                )
             claimed = replace(found, state=_RUNNING, epoch=found.epoch + 1)
             return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
     return None
@@ -252,6 +276,11 @@ def peek(tx: Tx, queue: str, now: Instant, *, only: int | None = None) -> tuple[
 def is_full(tx: Tx, queue: str) -> bool:
     """Whether as many segments of a queue run as its limit allows."""
     return tx.one(_IS_FULL, queue=queue) is not None
+
+
+def is_crowded(tx: Tx) -> bool:
+    """Whether as many jobs run as the history allows: the others wait."""
+    return tx.one(_IS_CROWDED) is not None
 
 
 def last_running(tx: Tx, queue: str) -> int | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Table, bindparam, delete, exists, func, insert, select, update
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
-from gapless.store.schema import coverage, proof
+from gapless.store.schema import coverage, proof, quarantine, tally
+from gapless.store.schema import series as series_table
 from gapless.store.sql import Statement
 
 _b = bindparam
@@ -52,8 +53,29 @@ class _Ledger:
         return {"series": series} if job is None else {"series": series, "job": job}
 
 
+_FIRST = Statement(
+    select(coverage.c.start).where(coverage.c.series == _b("series")).order_by(coverage.c.start).limit(1)
+)
+_LAST = Statement(
+    select(coverage.c.end).where(coverage.c.series == _b("series")).order_by(coverage.c.start.desc()).limit(1)
+)
+_TALLIED = Statement(select(func.coalesce(func.sum(tally.c.rows), 0)).where(tally.c.series == _b("series")))
 _COVERAGE = _Ledger(coverage)
 _PROOF = _Ledger(proof)
+
+
+_WHOLE = Statement(
+    select(series_table.c.name)
+    .join(coverage, coverage.c.series == series_table.c.id)
+    .where(
+        series_table.c.dataset == _b("its_dataset"),
+        coverage.c.start <= _b("lo"),
+        coverage.c.end >= _b("hi"),
+        ~exists().where(
+            quarantine.c.series == series_table.c.id, quarantine.c.start < _b("hi"), quarantine.c.end > _b("lo")
+        ),
+    )
+)
 
 
 def _ledger(job: int | None) -> _Ledger:
@@ -65,6 +87,22 @@ def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = 
     ledger = _ledger(job)
     lo, hi = (within.start, within.end) if within else (DAWN, DOOM)
     return [Span(*row) for row in tx.rows(ledger.inside, **ledger.key(series, job), lo=lo, hi=hi)]
+
+
+def whole(tx: Tx, dataset: str, span: Span) -> set[str]:
+    """Names of the series of a dataset that are covered from end to end of a span, with nothing in it given up."""
+    return {str(name) for (name,) in tx.rows(_WHOLE, its_dataset=dataset, lo=span.start, hi=span.end)}
+
+
+def ends(tx: Tx, series: int) -> Span | None:
+    """From the first to the last covered instant, whatever lies between; None where nothing is covered."""
+    first, last = tx.value(_FIRST, series=series), tx.value(_LAST, series=series)
+    return None if first is None else Span(first, last)
+
+
+def tallied(tx: Tx, series: int) -> int:
+    """Rows inside coverage, as counted when they were stored."""
+    return int(tx.value(_TALLIED, series=series))
 
 
 def near(

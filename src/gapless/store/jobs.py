@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from gapless.core.job import FINAL, MOVES, Job, JobState, Priority, Wish, check_move, turn
+from gapless.core.segment import LIVE
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.schema import job, job_series, proof, series
-from gapless.store.sql import Statement, among
+from gapless.store.schema import job, job_series, proof, segment, series
+from gapless.store.sql import Statement, among, word
 
 _b = bindparam
 _NAMES = [one.name for one in fields(Job)]
@@ -28,6 +29,15 @@ _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
     select(job.c.id).where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value])).order_by(job.c.id)
+)
+_LONE = Statement(
+    select(job.c.id)
+    .where(
+        among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value]),
+        job.c.kind != word("follow"),
+        ~exists(select(segment.c.id).where(segment.c.job == job.c.id, among(segment.c.state, LIVE))),
+    )
+    .order_by(job.c.id)
 )
 _INSERT = Statement(
     insert(job).values({name: _b(f"new_{name}") for name in _NAMES if name != "id"}).returning(job.c.id)
@@ -106,6 +116,11 @@ def recent(tx: Tx, most: int = 200) -> list[Job]:
 def unended(tx: Tx) -> list[int]:
     """Jobs that run or wait to."""
     return [int(row[0]) for row in tx.rows(_UNENDED)]
+
+
+def lone(tx: Tx) -> list[int]:
+    """Jobs that are not over and have no live segment: one statement, however many jobs wait."""
+    return [int(row[0]) for row in tx.rows(_LONE)]
 
 
 def add(

@@ -19,7 +19,7 @@ from gapless.core.job import Direction
 from gapless.core.page import Page, Row
 from gapless.core.segment import Lease
 from gapless.core.span import DAWN, Instant, Span, span
-from gapless.store import coverage, payloads, quarantine, rows, segments, series
+from gapless.store import coverage, payloads, quarantine, rows, segments, series, tallies
 from gapless.store.database import Tx
 from gapless.store.schema import tally
 from gapless.store.segments import Held
@@ -140,6 +140,35 @@ def take_back(tx: Tx, dataset: Dataset, now: Instant) -> int:
     return len(due)
 
 
+def replace(tx: Tx, dataset: Dataset, series_id: int, its: Span, version: str, read: list[Row]) -> tuple[int, int]:
+    """Put the rows that an answer is read as now in the place of those it was read as before.
+
+    `its` is what the answer proves and `version` which one it is. Returns how many rows are new or changed, and how
+    many are gone; what the ledger counts stays true.
+    """
+    kept = [row for row in read if its.start <= row[0] < its.end]
+    width = 1 + len(dataset.key)
+    covered = [part for one in coverage.spans(tx, series_id, its) if (part := one.clip(its))]
+    before = _tallied(tx, dataset, series_id, covered)
+    gone = rows.keys(tx, dataset, series_id, its, version) - {row[:width] for row in kept}
+    if gone:
+        rows.remove(tx, dataset, series_id, gone)
+    stored = rows.upsert(tx, dataset, series_id, kept)
+    after = _tallied(tx, dataset, series_id, covered)
+    for bucket in before.keys() | after.keys():
+        more = after.get(bucket, 0) - before.get(bucket, 0)
+        if more:
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
+    return stored, len(gone)
+
+
+def _tallied(tx: Tx, dataset: Dataset, series_id: int, covered: list[Span]) -> dict[int, int]:
+    counted: dict[int, int] = {}
+    for part in covered:
+        _add(counted, rows.tally(tx, dataset, series_id, part))
+    return counted
+
+
 def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, dict[int, int], list[Span]]:
     """Write the rows; returns how many changed, what to add to the tallies, and the coverage around the page.
 
@@ -198,3 +227,26 @@ def moved(bounds: Span, cursor: Instant, answered: Span | None, direction: str) 
     if direction == Direction.BACKWARD.value:
         return max(bounds.start, min(cursor, answered.start)) if answered.end >= cursor else cursor
     return min(bounds.end, max(cursor, answered.end)) if answered.start <= cursor else cursor
+
+
+def put(tx: Tx, dataset: Dataset, series_id: int, new: list[Row], vouched: list[Span]) -> int:
+    """Write rows that no page told, and cover the spans that somebody vouches for; how many rows changed."""
+    series.lock(tx, series_id)
+    ends = [*((row[0], row[0] + 1) for row in (new[:1] + new[-1:])), *((one.start, one.end) for one in vouched)]
+    if not ends:
+        return 0
+    # Whole tallies around all of it, so that what is counted before and after can be compared.
+    width, origin = dataset.tally_width, dataset.tally_origin
+    first = (min(start for start, _ in ends) - origin) // width
+    last = (max(end for _, end in ends) - origin) // width
+    around = Span(dataset.tally_of(first).start, dataset.tally_of(last).end)
+    before = tallies.found(tx, dataset, series_id, around)
+    stored = rows.upsert(tx, dataset, series_id, new)
+    for one in vouched:
+        quarantine.covered(tx, series_id, coverage.extend(tx, series_id, one))
+    after = tallies.found(tx, dataset, series_id, around)
+    for bucket in before.keys() | after.keys():
+        more = after.get(bucket, 0) - before.get(bucket, 0)
+        if more:
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
+    return stored

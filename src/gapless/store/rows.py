@@ -8,6 +8,7 @@ PostgreSQL; rows come and go with integers.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -85,8 +86,11 @@ def create(tx: Tx, dataset: Dataset) -> None:
     native = _SQLITE if tx.name == "sqlite" else _POSTGRES
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]
+    # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
+    order = ' COLLATE "C"' if tx.name == "postgresql" else ""
     for name, kind in zip(names(dataset), _types(dataset), strict=True):
-        columns.append(f'"{name}" {native[kind]}{"" if name in nullable else " NOT NULL"}')
+        ordered = order if kind is Type.TEXT else ""
+        columns.append(f'"{name}" {native[kind]}{ordered}{"" if name in nullable else " NOT NULL"}')
     key = ", ".join(_quoted(["series", "time", *dataset.key]))
     tail = " WITHOUT ROWID" if tx.name == "sqlite" else ""
     tx.cursor.execute(f"CREATE TABLE IF NOT EXISTS {dataset.table} ({', '.join(columns)}, PRIMARY KEY ({key})){tail}")
@@ -168,6 +172,30 @@ def upsert(tx: Tx, dataset: Dataset, series: int, rows: list[Row]) -> int:
         tx.cursor.execute(_values_text(dataset, len(chunk)), [series, *chain.from_iterable(chunk)])
         stored += tx.cursor.rowcount
     return stored
+
+
+def keys(tx: Tx, dataset: Dataset, series: int, within: Span, version: str) -> set[tuple[Any, ...]]:
+    """Time and further key columns of the rows in `within`: of one version, where the dataset keeps several."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    taken = ", ".join([_micros(tx, "time"), *_quoted(dataset.key)])
+    where = f"series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+    if dataset.revisions is not None:
+        where += f' AND "{dataset.revisions.version}" = {mark}'
+    tx.cursor.execute(
+        f"SELECT {taken} FROM {dataset.table} WHERE {where}",
+        (series, within.start, within.end, *([] if dataset.revisions is None else [version])),
+    )
+    return {tuple(row) for row in tx.cursor.fetchall()}
+
+
+def remove(tx: Tx, dataset: Dataset, series: int, lost: set[tuple[Any, ...]]) -> None:
+    """Take away the rows with these keys."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    same = " AND ".join(f"{name} = {mark}" for name in _quoted(dataset.key))
+    tx.cursor.executemany(
+        f"DELETE FROM {dataset.table} WHERE series = {mark} AND time = {_bound(tx)}{f' AND {same}' if same else ''}",
+        [(series, *key) for key in lost],
+    )
 
 
 def _bound(tx: Tx) -> str:
@@ -303,21 +331,41 @@ def newest_values(tx: Tx, dataset: Dataset, series: int, key: str, value: str) -
     return {str(one): str(other) for one, other in tx.cursor.fetchall()}
 
 
-def frame(tx: Tx, dataset: Dataset, series: int, within: Span, *, day: str | None = None) -> pl.DataFrame:
-    """Rows of `within` in time order as a polars frame: `time` (UTC, µs), then the dataset's columns.
+def latest_values(tx: Tx, dataset: Dataset, key: str, value: str) -> dict[str, str]:
+    """The value of each key (a text that is not empty) in the newest row that has it, of all series."""
+    newest = ", ".join(f"{name} DESC" for name in ["time", *_quoted(dataset.key)])
+    tx.cursor.execute(
+        f'SELECT "{key}", "{value}" FROM (SELECT *, row_number() OVER (PARTITION BY "{key}" ORDER BY {newest}) AS place'
+        f""" FROM {dataset.table} WHERE "{key}" <> '') AS ranked WHERE place = 1"""
+    )
+    return {str(one): str(other) for one, other in tx.cursor.fetchall()}
+
+
+def frame(
+    tx: Tx,
+    dataset: Dataset,
+    series: int,
+    within: Span,
+    *,
+    day: str | None = None,
+    columns: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Rows of `within` in time order as a polars frame: `time` (UTC, µs) and the dataset's columns, or only `columns`.
 
     Of versions the one that counts (on `day`, an ISO date, if it is given). The driver builds tuples and polars takes
     them column by column: no Python loop over rows.
     """
-    columns = names(dataset)
+    every = names(dataset)
+    types = dict(zip(every, _types(dataset), strict=True))
+    columns = columns or every
     if dataset.revisions is None:
         _select(tx, dataset, series, within, columns)
     else:
         _select_best(tx, dataset, dataset.revisions, series, within, columns, day)
-    parts = [empty(dataset)]
+    parts = [empty(dataset).select(columns)]
     while rows := tx.cursor.fetchmany(50_000):
-        made = zip(columns, _types(dataset), zip(*rows, strict=True), strict=True)
-        parts.append(pl.DataFrame([_column(name, kind, list(values)) for name, kind, values in made]))
+        made = zip(columns, zip(*rows, strict=True), strict=True)
+        parts.append(pl.DataFrame([_column(name, types[name], list(values)) for name, values in made]))
     return pl.concat(parts)
 
 
@@ -338,6 +386,60 @@ def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
     if kind is Type.DECIMAL:
         return pl.Series(name, values, dtype=pl.String).str.to_decimal(scale=_DECIMALS).cast(_POLARS[kind])
     return pl.Series(name, values, dtype=_POLARS[kind])
+
+
+def bounds(tx: Tx, dataset: Dataset, series: int) -> tuple[Instant, Instant] | None:
+    """First and last time of a series; None without rows."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"SELECT {_micros(tx, 'min(time)')}, {_micros(tx, 'max(time)')} FROM {dataset.table} WHERE series = {mark}",
+        (series,),
+    )
+    first, last = tx.cursor.fetchone()
+    return None if first is None else (int(first), int(last))
+
+
+def delete(tx: Tx, dataset: Dataset, series: int, within: Span) -> int:
+    """Take rows away; the ledger is the caller's."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"DELETE FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}",
+        (series, within.start, within.end),
+    )
+    return int(tx.cursor.rowcount)
+
+
+#: What SQLite may hold in a column of a type; PostgreSQL holds nothing else than the type.
+_STORAGE = {
+    Type.FLOAT: ("real", "integer"),
+    Type.INT: ("integer",),
+    Type.TEXT: ("text",),
+    Type.BOOL: ("integer",),
+    Type.DECIMAL: ("text",),
+    Type.DATE: ("text",),
+    Type.TIME: ("integer",),
+}
+
+
+def mistyped(tx: Tx, dataset: Dataset, series: int, within: Span) -> list[tuple[Instant, str, str]]:
+    """(time, column, what is there) of values that are not of their column's type: SQLite takes anything."""
+    if tx.name != "sqlite":
+        return []
+    odd = {
+        name: ", ".join(f"'{one}'" for one in (*_STORAGE[kind], "null"))
+        for name, kind in zip(names(dataset), _types(dataset), strict=True)
+        if name != "time"
+    }
+    if not odd:
+        return []
+    cases = " ".join(f"WHEN typeof(\"{name}\") NOT IN ({known}) THEN '{name}'" for name, known in odd.items())
+    tx.cursor.execute(
+        f"SELECT time, odd FROM (SELECT time, CASE {cases} END AS odd FROM {dataset.table}"
+        " WHERE series = ? AND time >= ? AND time < ?) WHERE odd IS NOT NULL ORDER BY time",
+        (series, within.start, within.end),
+    )
+    kinds = {column.name: column.type.value for column in dataset.columns}
+    return [(int(at), str(name), f"{name} is no {kinds[name]}") for at, name in tx.cursor.fetchall()]
 
 
 def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, str]:
@@ -389,3 +491,40 @@ def newest_in(tx: Tx, dataset: Dataset, series: int, within: Span) -> Instant | 
     )
     value = tx.cursor.fetchone()[0]
     return None if value is None else int(value)
+
+
+def samples(tx: Tx, dataset: Dataset, series: int, within: Span, edges: Sequence[Instant]) -> list[Instant]:
+    """The first row of each stretch between two neighbouring edges that has one.
+
+    One look at the index for each, however many rows there are.
+    """
+    mark = "?" if tx.name == "sqlite" else "%s"
+    micros = _micros(tx, "time")
+    look = (
+        f"SELECT {micros} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+        " ORDER BY time LIMIT 1"
+    )
+    found: list[Instant] = []
+    at, number = within.start, 0
+    while at < within.end:
+        row = tx.cursor.execute(look, (series, at, within.end)).fetchone()
+        if row is None:
+            break
+        found.append(int(row[0]))
+        number = bisect_right(edges, found[-1], lo=number)
+        if number >= len(edges):
+            break
+        at = edges[number]
+    return found
+
+
+def nth_newest(tx: Tx, dataset: Dataset, series: int, within: Span, number: int) -> Instant | None:
+    """The time of the row that is the `number`-th from the end of a span; None where there are fewer."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    tx.cursor.execute(
+        f"SELECT {_micros(tx, 'time')} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)}"
+        f" AND time < {_bound(tx)} ORDER BY time DESC LIMIT 1 OFFSET {int(number) - 1}",
+        (series, within.start, within.end),
+    )
+    row = tx.cursor.fetchone()
+    return None if row is None else int(row[0])

@@ -63,6 +63,17 @@ _OF_JOB = Statement(
     .where(segment.c.job == _b("job"))
     .order_by(segment.c.id)
 )
+_PAGE_OF_JOB = Statement(
+    select(*COLUMNS, segment.c.rows, segment.c.requests, segment.c.error, segment.c.worker, segment.c.retry_at)
+    .select_from(JOINED)
+    .where(segment.c.job == _b("job"))
+    .order_by(
+        case((segment.c.state == word(_RUNNING), 0), (segment.c.state == word(_WAITING), 1), else_=2),
+        segment.c.id.desc(),
+    )
+    .limit(_b("most"))
+    .offset(_b("skipped"))
+)
 _INSERT = Statement(
     insert(segment).values(
         job=_b("job"),
@@ -210,6 +221,14 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+_ANY_RUNNING = Statement(
+    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_RUNNING)).limit(1)
+)
+_UNDER_WAY = Statement(
+    select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
+        segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
+    )
+)
 _HELD_BY = Statement(
     select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
     .select_from(segment.join(job, job.c.id == segment.c.job))
@@ -232,6 +251,19 @@ _TAKEN = Statement(
     select(func.count()).where(
         segment.c.job == _b("job"), segment.c.series == _b("series"), among(segment.c.state, [*LIVE, _HELD])
     )
+)
+_beside = segment.alias("beside")
+_STOPPED_BY = Statement(
+    select(segment.c.job)
+    .distinct()
+    .join(job, job.c.id == segment.c.job)
+    .where(
+        job.c.state == word(JobState.RUNNING.value),
+        segment.c.state == word(_WAITING),
+        segment.c.budget == _b("its_budget"),
+        ~exists().where(_beside.c.job == segment.c.job, _beside.c.state == word(_RUNNING)),
+    )
+    .order_by(segment.c.job)
 )
 
 
@@ -452,9 +484,22 @@ def hurry(tx: Tx, job_id: int, turn: int) -> None:
     tx.run(_HURRY, its_job=job_id, its_turn=turn)
 
 
+def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
+    """What the running segments of a series still have before them, as (start, end)."""
+    return [
+        (cursor, end) if direction == Direction.FORWARD else (start, cursor)
+        for start, end, cursor, direction in tx.rows(_UNDER_WAY, its_series=series_id)
+    ]
+
+
 def has_live(tx: Tx, job_id: int) -> bool:
     """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
     return tx.one(_ANY_LIVE, job=job_id) is not None
+
+
+def has_running(tx: Tx, job_id: int) -> bool:
+    """Whether a slot has a segment of a job."""
+    return tx.one(_ANY_RUNNING, job=job_id) is not None
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
@@ -470,6 +515,13 @@ def of_job(tx: Tx, job_id: int) -> list[Detail]:
     return [Detail(of_row(row[:wide]), *row[wide:]) for row in tx.rows(_OF_JOB, job=job_id)]
 
 
+def page_of_job(tx: Tx, job_id: int, most: int, skipped: int = 0) -> list[Detail]:
+    """Some segments of a job: those that run first, then those that wait, then the others, the newest first."""
+    wide = len(COLUMNS)
+    found = tx.rows(_PAGE_OF_JOB, job=job_id, most=most, skipped=skipped)
+    return [Detail(of_row(row[:wide]), *row[wide:]) for row in found]
+
+
 def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
     """Epoch, job state and job rate of every segment a worker holds."""
     return {row[0]: (row[1], row[2], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
@@ -483,6 +535,11 @@ def of_worker(tx: Tx, worker: str) -> list[tuple[int, int, str, Instant]]:
 def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:
     """Whether a job has a segment of this series that waits, runs, or is held until the owner acts."""
     return int(tx.value(_TAKEN, job=job_id, series=series_id)) > 0
+
+
+def stopped_by(tx: Tx, budget: str) -> list[int]:
+    """Jobs that have begun, and of which nothing runs while something waits for a budget."""
+    return [int(one) for (one,) in tx.rows(_STOPPED_BY, its_budget=budget)]
 
 
 def sweep(tx: Tx, job_id: int) -> tuple[int, int]:

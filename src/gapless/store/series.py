@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from gapless.core.span import Instant
@@ -10,6 +12,8 @@ from gapless.store.database import Tx
 from gapless.store.schema import series
 from gapless.store.sql import Statement
 
+#: From so many series on one look at all of them is cheaper than a look at each.
+MANY = 16
 _b = bindparam
 _BY_NAME = Statement(select(series.c.id).where(series.c.dataset == _b("dataset"), series.c.name == _b("name")))
 _INSERT = Statement(
@@ -17,12 +21,31 @@ _INSERT = Statement(
     postgresql=pg_insert(series).values(dataset=_b("dataset"), name=_b("name")).on_conflict_do_nothing(),
 )
 _NAMES = Statement(select(series.c.name).where(series.c.dataset == _b("dataset")).order_by(series.c.name))
+_IDS = Statement(select(series.c.id, series.c.name).where(series.c.dataset == _b("dataset")))
 _SINCE = Statement(select(series.c.since, series.c.since_at).where(series.c.id == _b("series")))
 _lock = select(series.c.id).where(series.c.id == _b("series"))
 _LOCK = Statement(_lock.with_for_update())
 _TRY_LOCK = Statement(_lock.with_for_update(skip_locked=True))
 _SET = Statement(
     update(series).where(series.c.id == _b("series")).values(since=_b("new_since"), since_at=_b("new_since_at"))
+)
+_FOUND = Statement(
+    select(series.c.id, series.c.dataset, series.c.name)
+    .where(
+        or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
+        func.lower(series.c.name).like(_b("pattern"), escape="\\"),
+    )
+    .order_by(series.c.dataset, series.c.name)
+    .limit(_b("most"))
+    .offset(_b("skipped"))
+)
+_HOW_MANY = Statement(
+    select(func.count())
+    .select_from(series)
+    .where(
+        or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
+        func.lower(series.c.name).like(_b("pattern"), escape="\\"),
+    )
 )
 
 
@@ -40,6 +63,12 @@ def ensure(tx: Tx, dataset: str, name: str) -> int:
         known = find(tx, dataset, name)
     assert known is not None
     return known
+
+
+def ensure_all(tx: Tx, dataset: str, wanted: Sequence[str]) -> list[int]:
+    """The ids of series in their order; many are looked up at once."""
+    known = {str(name): int(one) for one, name in tx.rows(_IDS, dataset=dataset)} if len(wanted) >= MANY else {}
+    return [known.get(name) or ensure(tx, dataset, name) for name in wanted]
 
 
 def names(tx: Tx, dataset: str) -> list[str]:
@@ -63,3 +92,14 @@ def lock(tx: Tx, series_id: int, *, waits: bool = True) -> bool:
 def set_since(tx: Tx, series_id: int, since: Instant | None, said_at: Instant | None) -> None:
     """Note (or with None withdraw) that the source has nothing before `since`, as it said at `said_at`."""
     tx.run(_SET, series=series_id, new_since=since, new_since_at=said_at)
+
+
+def search(tx: Tx, dataset: str, text: str, most: int, skipped: int = 0) -> tuple[list[tuple[int, str, str]], int]:
+    """(id, dataset, name) of series whose name holds a text, in order, and how many there are.
+
+    `dataset` is a whole name, the name of a source, or empty.
+    """
+    escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    params = {"its_dataset": dataset, "its_source": f"{dataset}.%", "pattern": f"%{escaped}%"}
+    found = tx.rows(_FOUND, **params, most=most, skipped=skipped)
+    return [(int(one), str(its), str(name)) for one, its, name in found], int(tx.value(_HOW_MANY, **params))

@@ -38,6 +38,12 @@ class Store:
         """Where it is, without a password."""
         return self.database.address
 
+    @property
+    def url(self) -> str:
+        """What opens it again, in another process; on PostgreSQL it holds the password."""
+        database = self.database
+        return f"sqlite:///{database.path}" if isinstance(database, SQLite) else str(getattr(database, "url", ""))
+
     def read(self) -> AbstractContextManager[Tx]:
         """A consistent view."""
         return self.database.read()

@@ -1,0 +1,201 @@
+"""Derived series as people ask for them: a wish from parameters, its inputs filled first, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gapless.core.clock import Clock
+from gapless.core.dataset import Dataset
+from gapless.core.errors import NotAllowed, UsageError
+from gapless.core.job import FINAL, JobState, Kind, Mode, Wish
+from gapless.core.period import parse
+from gapless.core.span import Instant, Span, moment, span
+from gapless.engine.catalogue import Catalogue
+from gapless.sources.base import Source
+from gapless.store import events, jobs, pages, quarantine, rows
+from gapless.store import series as ledger
+from gapless.store.database import Tx
+from gapless.store.store import Store
+from gapless.work import derive
+from gapless.work.compute import Computing, Derived, Processes, Strategy, missing_of, reach_of, there
+from gapless.work.imported import Imported
+
+if TYPE_CHECKING:
+    from gapless.app.history import Gapless, When
+
+
+def our_own(chunk: int = 100) -> dict[str, Source]:
+    """What stands where a source stands for rows that are computed or imported."""
+    return {Derived.name: Derived(chunk), Imported.name: Imported()}
+
+
+def computing(store: Store, catalogue: Catalogue, clock: Clock, processes: int) -> Computing:
+    """The kind of work."""
+    source = catalogue.sources[Derived.name]
+    assert isinstance(source, Derived)
+    return Computing(store=store, clock=clock, source=source, datasets=catalogue.datasets, pool=Processes(processes))
+
+
+def compute_wish(
+    history: Gapless,
+    dataset: str,
+    series: str,
+    start: When | None,
+    end: When | None,
+    days: float | None,
+    params: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> Wish:
+    """A checked wish; days that were given up for incomplete inputs are wanted again."""
+    found = history.dataset(dataset)
+    if found.source != Derived.name:
+        listed = ", ".join(derive.DATASETS)
+        raise UsageError(f"dataset: {dataset} is not computed", field="dataset", hint=f"give one of: {listed}")
+    known = {key: value for key, value in params.items() if value is not None}
+    _check_strategy(known)
+    if dataset == derive.FEAR_GREED:
+        if not known.get("market") and series:
+            known["market"] = series
+        if not known.get("market"):
+            raise UsageError("market: none is given", field="market", hint="give KOSPI, CRYPTO or US")
+        series = derive.series_of(known)
+        known["market"] = series.partition("/")[0]
+    made = derive.formula(dataset, series, known)
+    for one in made.inputs:
+        # Also makes their tables.
+        its = history.dataset(one.dataset)
+        history.catalogue.series(its, [one.series])
+        if one.where is not None and one.where[0] not in its.key:
+            raise UsageError(
+                f"series: {one.dataset} has no {one.where[0]}", field="series", hint=f"as in {its.example}"
+            )
+    mode = Mode.ALL if overwrite else Mode.MISSING
+    wish = history.wish(found, series, start, end, days=days, mode=mode, kind=Kind.COMPUTE, params=known)
+    wish = _clipped(history, wish, made)
+    _forgive(history, wish)
+    return wish
+
+
+def _check_strategy(params: Mapping[str, Any]) -> None:
+    strategy = params.get("strategy")
+    if strategy is not None and strategy not in [one.value for one in Strategy]:
+        listed = ", ".join(one.value for one in Strategy)
+        raise UsageError(f"strategy: {strategy!r} is unknown", field="strategy", hint=f"give one of: {listed}")
+    chunk = params.get("chunk", 1)
+    if not (isinstance(chunk, int) and 1 <= chunk <= 100_000):
+        raise UsageError(f"chunk: {chunk!r} is no number of days", field="chunk", hint="give 1 to 100000")
+
+
+def _clipped(history: Gapless, wish: Wish, made: derive.Formula) -> Wish:
+    """The wish without days on which an input is not final yet."""
+    from dataclasses import replace
+
+    now = history.clock.now()
+    ends = [
+        history.catalogue.dataset(one.dataset).frontier(now, one.series) + one.east
+        for one in made.inputs
+        if one.is_needed
+    ]
+    dataset = history.catalogue.dataset(wish.dataset)
+    kept = span(wish.span.start, min(wish.span.end, dataset.grid.floor(min(ends))))
+    if kept is None:
+        raise UsageError("from: the inputs of this span are not final yet", field="from", hint="give an earlier one")
+    return replace(wish, span=kept)
+
+
+def _forgive(history: Gapless, wish: Wish) -> None:
+    """Let days that were given up be tried again: whether their inputs are there is seen at once."""
+
+    def release(tx: Tx) -> None:
+        for name in wish.series:
+            its = ledger.find(tx, wish.dataset, name)
+            if its is not None:
+                quarantine.release(tx, its, wish.span)
+
+    history.store.write(release)
+
+
+def fill_inputs(history: Gapless, wish: Wish, *, progress: bool = False) -> list[int]:
+    """Fetch what the inputs of a wish miss, and wait for it; returns the jobs that did. What fails stays missing."""
+    made = derive.formula(wish.dataset, wish.series[0], _params(wish))
+    did: list[int] = []
+    for one in made.inputs:
+        dataset = history.dataset(one.dataset)
+        if not history.catalogue.source(dataset).base_url:
+            continue
+        reach = reach_of(made, wish.span)
+        now = history.clock.now()
+        final = dataset.frontier(now, one.series) + one.east
+        days = span(reach.start, min(reach.end, final))
+        with history.store.read() as tx:
+            lacks = days is not None and missing_of(tx, history.catalogue.datasets, one, days, now)
+        if not lacks or days is None:
+            continue
+        wanted = there(one, days)
+        handle = history.backfill(
+            one.dataset, one.series, moment(wanted.start), moment(wanted.end), name=f"inputs of {wish.series[0]}"
+        )
+        handle.wait(progress=progress)
+        did.append(handle.id)
+    return did
+
+
+def _params(wish: Wish) -> dict[str, Any]:
+    import json
+
+    told: dict[str, Any] = json.loads(wish.params)
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What was taken away."""
+
+    job: int
+    rows: int
+    spans: list[Span]
+
+
+def undo(history: Gapless, job_id: int, after: str | None) -> Undone:
+    """Take the rows of a compute job away, with their ledger; rows of other jobs stay. Raises `NotAllowed`."""
+    job = history.jobs.get(job_id)
+    if job.kind != Kind.COMPUTE:
+        raise NotAllowed(f"job {job.id} is a {job.kind} job", hint="only compute jobs are undone")
+    if JobState(job.state) not in FINAL:
+        raise NotAllowed(f"job {job.id} is {job.state}", hint=f"`gapless jobs cancel {job.id}` first")
+    dataset = history.dataset(job.dataset)
+    start = job.start if after is None else max(job.start, parse(after, field="after", zone=dataset.zone).start)
+    wanted = span(dataset.grid.ceil(start), job.end)
+    if wanted is None:
+        return Undone(job.id, 0, [])
+
+    def write(tx: Tx) -> Undone:
+        total, taken = 0, []
+        for its, _ in jobs.series_of(tx, job.id):
+            for part in _mine(tx, dataset, its, wanted, job.id):
+                pages.withdraw(tx, dataset, its, part)
+                total += rows.delete(tx, dataset, its, part)
+                taken.append(part)
+        events.add(tx, history.clock.now(), "job.undone", f"{total:,} rows from {moment(wanted.start)}", job=job.id)
+        return Undone(job.id, total, taken)
+
+    return history.store.write(write, isolated=True)
+
+
+def _mine(tx: Tx, dataset: Dataset, series: int, wanted: Span, job: int) -> list[Span]:
+    """Stretches whose rows are all of one job, with the days without a row around them."""
+    frame = rows.frame(tx, dataset, series, wanted, columns=["time", "job"])
+    found: list[Span] = []
+    begin: Instant | None = None
+    before = wanted.start
+    for at, its in zip(frame["time"].dt.epoch("us").to_list(), frame["job"].to_list(), strict=True):
+        if its == job and begin is None:
+            begin = before
+        elif its != job:
+            if begin is not None:
+                found.append(Span(begin, at))
+            begin, before = None, dataset.grid.add(at, 1)
+    return found if begin is None else [*found, Span(begin, wanted.end)]

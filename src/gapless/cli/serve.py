@@ -1,0 +1,94 @@
+"""`gapless serve`: the control room, with worker slots in the same process."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import threading
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from gapless.app import Gapless
+from gapless.app.duties import Duties
+from gapless.cli.common import Database, err, history, quiet_logs
+from gapless.cli.machine import slots_of
+from gapless.core.errors import UsageError
+from gapless.core.job import Queue
+
+
+class LogFormat(StrEnum):
+    """For people, or for programs."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: GAPLESS_HOST.")] = "",
+    port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one. Default: GAPLESS_PORT.")] = None,
+    slots: Annotated[str, typer.Option("--slots", help="Slots per queue: 4, 1..8, or 0 to run no work.")] = "",
+    log: Annotated[
+        LogFormat, typer.Option("--log", help="How events are written to standard error.")
+    ] = LogFormat.CONSOLE,
+    database: Database = None,
+) -> None:
+    """Serve the API and the pages, and run waiting segments; Ctrl-C or SIGTERM finishes the pages under way first."""
+    quiet_logs(verbose=True, json=log is LogFormat.JSON)
+    stop = threading.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: stop.set())
+    with history(database) as app:
+        where = host or app.settings.host
+        _let_somebody_in(app, where)
+        app.allow_running(app.settings.running_jobs)
+        works = (slots or str(app.settings.slots)).strip() != "0"
+        if works:
+            app.worker([Queue.LIVE, Queue.DAILY, Queue.BACKFILL], slots_of(slots or str(app.settings.slots)))
+        duties = Duties(app, makes=works)
+        duties.start()
+        try:
+            _run(app, where, app.settings.port if port is None else port, stop)
+        finally:
+            duties.stop()
+
+
+def _let_somebody_in(app: Gapless, host: str) -> None:
+    """Give account `admin` the password of the settings; without one, and without accounts, nobody outside may come."""
+    if app.settings.admin_password:
+        app.accounts.ensure_admin(app.settings.admin_password)
+    elif not app.accounts.is_any() and not _is_local(host):
+        raise UsageError(
+            f"host: {host} can be reached from outside, and nobody has a password yet",
+            field="host",
+            hint="set GAPLESS_ADMIN_PASSWORD, run `gapless user add NAME --role admin`, or serve on 127.0.0.1 first",
+        )
+
+
+def _is_local(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _run(app: Gapless, host: str, port: int, stop: threading.Event) -> None:
+    """Serve until told to stop; the loop has a thread of its own, signals stay with this one."""
+    from gapless.server.process import Serving
+
+    with Serving(app, host, port) as serving:
+        err.print(f"serving on {serving.url}", highlight=False, markup=False)
+        if not app.accounts.is_any():
+            # On standard error and nowhere else: whoever reads it becomes the admin.
+            link = f"{serving.url}/setup?token={app.accounts.offer_setup()}"
+            err.print(f"make the first account: {link}", highlight=False, markup=False)
+        while not stop.wait(0.25):
+            serving.check()
+        err.print("stopping", highlight=False)

@@ -1,0 +1,100 @@
+"""`gapless validate`: what is wrong with stored rows, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gapless.app import Validated
+from gapless.cli.common import AsJson, Database, Dataset, Days, From, SeriesMany, To, dump, err, history, out, table
+from gapless.core.errors import Exit
+from gapless.core.job import JobState
+from gapless.core.rules import Level
+from gapless.core.span import iso
+from gapless.core.words import counted_word
+
+#: Findings that are printed; JSON has them all.
+SHOWN = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(validate)
+
+
+def validate(
+    dataset: Dataset,
+    series: SeriesMany = None,
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    level: Annotated[Level, typer.Option("--level", help="How closely: basic, standard or comprehensive.")] = (
+        Level.STANDARD
+    ),
+    repair: Annotated[bool, typer.Option("--repair", help="Take back what cannot be true and fetch it again.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Look for what is wrong with stored rows. Exit code 1 when something cannot be true."""
+    with history(database) as app:
+        found = app.validate(
+            dataset, series or None, start, end, days=days, level=level, progress=err.is_terminal and not json
+        )
+        mended = None
+        if repair and found.findings:
+            running = app.repair(found.job)
+            wait = err.is_terminal and not json
+            mended = JobState.DONE if running is None else running.wait(progress=wait)
+    if json:
+        dump(validated_json(found) | {"repaired": mended})
+    else:
+        _print(found)
+        if mended is not None:
+            out.print(f"taken back and fetched again: {mended}", highlight=False)
+        elif found.has_errors:
+            out.print("`--repair` takes back what cannot be true and fetches it again", highlight=False)
+    if found.has_errors and mended is not JobState.DONE:
+        raise typer.Exit(int(Exit.FAILED))
+
+
+def validated_json(found: Validated) -> dict[str, Any]:
+    """A validation as JSON."""
+    return {
+        "job": found.job,
+        "dataset": found.dataset,
+        "series": [
+            {
+                "series": one.series,
+                "rows": one.rows,
+                "score": one.score,
+                "findings": [
+                    {
+                        "rule": each.rule,
+                        "severity": each.severity.value,
+                        "start": iso(each.span.start),
+                        "end": iso(each.span.end),
+                        "rows": each.rows,
+                        "evidence": each.evidence,
+                    }
+                    for each in one.findings
+                ],
+            }
+            for one in found.series
+        ],
+    }
+
+
+def _print(found: Validated) -> None:
+    table(
+        ["series", "rows", "score", "errors", "warnings"],
+        [
+            (one.series, f"{one.rows:,}", f"{one.score:.2f}", one.errors, len(one.findings) - one.errors)
+            for one in found.series
+        ],
+        right=["rows", "score", "errors", "warnings"],
+    )
+    for name, one in found.findings[:SHOWN]:
+        out.print(f"{name} {one.span} {one.severity.value} {one.rule}: {one.evidence}", highlight=False, markup=False)
+    if len(found.findings) > SHOWN:
+        out.print(f"… and {counted_word(len(found.findings) - SHOWN, 'finding')} more (--json)", highlight=False)

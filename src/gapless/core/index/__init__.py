@@ -1,0 +1,1 @@
+"""The arithmetic of derived series: pure functions of frames, without disk, network or clock."""

@@ -1,0 +1,1 @@
+"""A simulated KRX Open API: whole markets, one day a call."""

@@ -1,0 +1,1 @@
+"""The control room over HTTP: REST, live events, pages. Translates and calls; decides nothing."""

@@ -1,0 +1,32 @@
+"""The routes of `/api`, one file per noun."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from gapless.server.api import (
+    accounts,
+    audit,
+    chains,
+    coverage,
+    create,
+    forecast,
+    health,
+    jobs,
+    live,
+    machine,
+    notifications,
+    reference,
+    schedules,
+    series,
+    session,
+    templates,
+)
+
+_WORKFLOW = (templates, schedules, chains, notifications, forecast)
+_MODULES = (health, session, jobs, create, coverage, series, machine, *_WORKFLOW, accounts, audit, live, reference)
+
+
+def routers() -> list[APIRouter]:
+    """All of them."""
+    return [one.router for one in _MODULES]

@@ -1,0 +1,219 @@
+"""Jobs as people look for them: filtered, searched, sorted, a page at a time. Cost does not grow with pages before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, cast, exists, func, or_, select, tuple_
+from sqlalchemy.types import Text
+
+from gapless.core.job import Job, JobState
+from gapless.core.span import Instant
+from gapless.store.database import Tx
+from gapless.store.schema import job, job_series, segment, series
+from gapless.store.sql import Statement, among, word
+
+_b = bindparam
+_NAMES = [one.name for one in fields(Job)]
+_COLUMNS = [job.c[name] for name in _NAMES]
+#: What jobs can be sorted by; the number of a job settles equals.
+SORTS: dict[str, ColumnElement[Any]] = {
+    "id": job.c.id,
+    "name": job.c.name,
+    "dataset": job.c.dataset,
+    "state": job.c.state,
+    "priority": job.c.priority,
+    "owner": job.c.owner,
+    "rows": job.c.rows,
+    "startedAt": func.coalesce(job.c.started_at, 0),
+    "endedAt": func.coalesce(job.c.ended_at, 0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which jobs; what is empty does not narrow."""
+
+    states: tuple[str, ...] = ()
+    #: The beginning of the dataset's name: a source, or a whole name.
+    dataset: str = ""
+    owner: str = ""
+    kind: str = ""
+    queue: str = ""
+    series: str = ""
+    #: Words that must all be found in number, name, dataset, owner, error or a series.
+    words: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    #: No newer ones than this number.
+    up_to: int = 0
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What of it is part of the statement; the rest are parameters."""
+        said = (self.dataset, self.owner, self.kind, self.queue, self.series)
+        return (
+            tuple(sorted(set(self.states))),
+            tuple(bool(one) for one in said),
+            len(self.words),
+            len(self.ids),
+            bool(self.up_to),
+        )
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters."""
+        found: dict[str, Any] = {}
+        if self.dataset:
+            found |= {"its_dataset": self.dataset, "its_source": _escaped(self.dataset) + ".%"}
+        for name in ("owner", "kind", "queue", "series"):
+            if getattr(self, name):
+                found[f"its_{name}"] = getattr(self, name)
+        found |= {f"word{i}": f"%{_escaped(one.lower())}%" for i, one in enumerate(self.words)}
+        found |= {"up_to": self.up_to} if self.up_to else {}
+        return found | {f"id{i}": one for i, one in enumerate(self.ids)}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _has_series(match: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists(
+        select(job_series.c.job)
+        .join(series, series.c.id == job_series.c.series)
+        .where(job_series.c.job == job.c.id, match)
+    )
+
+
+def _with_word(name: str) -> ColumnElement[bool]:
+    pattern: Any = _b(name)
+    texts: list[Any] = [job.c.name, job.c.dataset, job.c.owner, job.c.error, cast(job.c.id, Text)]
+    found = [func.lower(one).like(pattern, escape="\\") for one in texts]
+    return or_(*found, _has_series(func.lower(series.c.name).like(pattern, escape="\\")))
+
+
+def _conditions(shape: tuple[Any, ...]) -> list[ColumnElement[bool]]:
+    states, (has_dataset, has_owner, has_kind, has_queue, has_series), words, ids, is_bounded = shape
+    found: list[ColumnElement[bool]] = [among(job.c.state, states)] if states else []
+    if has_dataset:
+        found.append(or_(job.c.dataset == _b("its_dataset"), job.c.dataset.like(_b("its_source"), escape="\\")))
+    if has_owner:
+        found.append(job.c.owner == _b("its_owner"))
+    if has_kind:
+        found.append(job.c.kind == _b("its_kind"))
+    if has_queue:
+        found.append(job.c.queue == _b("its_queue"))
+    if has_series:
+        found.append(_has_series(series.c.name == _b("its_series")))
+    found += [_with_word(f"word{i}") for i in range(words)]
+    if ids:
+        found.append(or_(*(job.c.id == _b(f"id{i}") for i in range(ids))))
+    if is_bounded:
+        found.append(job.c.id <= _b("up_to"))
+    return found
+
+
+@lru_cache(maxsize=512)
+def _page(shape: tuple[Any, ...], sort: str, descending: bool, goes_on: bool) -> Statement:
+    key = SORTS[sort]
+    conditions = _conditions(shape)
+    if goes_on:
+        here, last = tuple_(key, job.c.id), tuple_(_b("last_key"), _b("last_id"))
+        conditions.append(here < last if descending else here > last)
+    order = (key.desc(), job.c.id.desc()) if descending else (key, job.c.id)
+    page = select(*_COLUMNS, key.label("sort_key")).where(and_(True, *conditions)).order_by(*order)
+    return Statement(page.limit(_b("most")).offset(_b("skipped")))
+
+
+@lru_cache(maxsize=512)
+def _count(shape: tuple[Any, ...]) -> Statement:
+    return Statement(select(func.count()).select_from(job).where(and_(True, *_conditions(shape))))
+
+
+@lru_cache(maxsize=512)
+def _ids(shape: tuple[Any, ...]) -> Statement:
+    return Statement(select(job.c.id).where(and_(True, *_conditions(shape))).order_by(job.c.id).limit(_b("most")))
+
+
+@lru_cache(maxsize=512)
+def _by_state(shape: tuple[Any, ...]) -> Statement:
+    return Statement(select(job.c.state, func.count()).where(and_(True, *_conditions(shape))).group_by(job.c.state))
+
+
+def page(
+    tx: Tx,
+    which: Filter,
+    *,
+    most: int,
+    sort: str = "id",
+    descending: bool = True,
+    after: tuple[Any, int] | None = None,
+    skipped: int = 0,
+) -> list[tuple[Job, Any]]:
+    """Jobs with the value they are sorted by, those that follow `after` = (value, id) of the last one seen."""
+    params = which.params | {"most": most, "skipped": skipped}
+    if after is not None:
+        params |= {"last_key": after[0], "last_id": after[1]}
+    found = tx.rows(_page(which.shape, sort, descending, after is not None), **params)
+    return [(Job(**dict(zip(_NAMES, row[:-1], strict=True))), row[-1]) for row in found]
+
+
+def count(tx: Tx, which: Filter) -> int:
+    """How many there are."""
+    return int(tx.value(_count(which.shape), **which.params))
+
+
+def by_state(tx: Tx, which: Filter) -> dict[str, int]:
+    """How many there are in each state."""
+    return {str(state): int(number) for state, number in tx.rows(_by_state(which.shape), **which.params)}
+
+
+def ids(tx: Tx, which: Filter, most: int) -> list[int]:
+    """Their numbers, at most `most`, smallest first."""
+    return [int(row[0]) for row in tx.rows(_ids(which.shape), **which.params, most=most)]
+
+
+_NAMED = Statement(
+    select(series.c.name)
+    .join(job_series, job_series.c.series == series.c.id)
+    .where(job_series.c.job == _b("its_job"))
+    .order_by(series.c.id)
+    .limit(_b("most"))
+)
+_TODAY = Statement(
+    select(
+        job.c.state,
+        func.count(),
+        func.coalesce(func.sum(job.c.ended_at - func.coalesce(job.c.started_at, job.c.ended_at)), 0),
+    )
+    .where(job.c.ended_at >= _b("since"))
+    .group_by(job.c.state)
+)
+_TOTALS = Statement(
+    select(segment.c.job, func.sum(segment.c.rows), func.sum(segment.c.requests))
+    .where(segment.c.job.in_(select(job.c.id).where(job.c.state == word(JobState.RUNNING.value))))
+    .group_by(segment.c.job)
+)
+
+
+def series_of(tx: Tx, job_id: int, most: int) -> list[str]:
+    """The first series of a job."""
+    return [str(row[0]) for row in tx.rows(_NAMED, its_job=job_id, most=most)]
+
+
+def ended(tx: Tx, since: Instant) -> dict[str, tuple[int, int]]:
+    """Jobs that ended since then: by state how many, and how many microseconds they took in all."""
+    return {str(row[0]): (int(row[1]), int(row[2])) for row in tx.rows(_TODAY, since=since)}
+
+
+def totals(tx: Tx) -> dict[int, tuple[int, int]]:
+    """Rows and requests of the segments of every running job."""
+    return {int(row[0]): (int(row[1]), int(row[2])) for row in tx.rows(_TOTALS)}
+
+
+def known(states: Sequence[str]) -> tuple[str, ...]:
+    """Those of some words that are states of a job."""
+    return tuple(one for one in states if one in list(JobState))
