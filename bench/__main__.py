@@ -22,6 +22,7 @@ NAMES = [
     "budgets",
     "cluster",
     "dividends",
+    "enrich",
     "server",
 ]
 

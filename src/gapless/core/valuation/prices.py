@@ -7,7 +7,6 @@ from datetime import timedelta
 import polars as pl
 
 from gapless.core.valuation.inputs import Inputs, with_factor
-from gapless.core.valuation.statements import trailing
 
 #: Sessions after which a close is too old to be "the last one".
 STALE = 5
@@ -19,11 +18,11 @@ ENOUGH = 250
 TICK = timedelta(microseconds=1)
 
 
-def closes(inputs: Inputs) -> pl.DataFrame:
-    """Sessions with a close: `number`, `day`, `closed`, `close`, `factor`, and the median of the own ratio so far."""
+def closes(inputs: Inputs, sums: pl.DataFrame) -> pl.DataFrame:
+    """Sessions with a close: `number`, `day`, `closed`, `close`, `factor`, and the median of the own ratio by then."""
     told = inputs.prices.unique("day", keep="first").join(inputs.sessions, on="day", how="inner").sort("closed")
     told = with_factor(told, inputs.splits, "day", "factor").sort("closed")
-    return _with_median(told, trailing(inputs))
+    return _with_median(told, sums)
 
 
 def _with_median(told: pl.DataFrame, sums: pl.DataFrame) -> pl.DataFrame:
@@ -52,9 +51,9 @@ def _with_median(told: pl.DataFrame, sums: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def around(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Events with the last close before them (null when it is too old) and the returns after it."""
-    told = closes(inputs)
+def around(events: pl.DataFrame, inputs: Inputs, sums: pl.DataFrame) -> pl.DataFrame:
+    """Events with the last close before them (null when it is too old) and the returns after it; sums of `trailing`."""
+    told = closes(inputs, sums)
     last = inputs.sessions.sort("closed").select("closed", latest="number")
     found = events.join_asof(
         last, left_on="at", right_on="closed", strategy="backward", allow_exact_matches=False, coalesce=True

@@ -141,8 +141,8 @@ def value(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     by `Value.dates`.
     """
     asked = events.select("event", "at").sort("at", maintain_order=True)
-    found = around(asked, inputs)
-    found = _asof(found, trailing(inputs), "told")
+    sums = trailing(inputs)
+    found = _asof(around(asked, inputs, sums), sums, "told")
     found = _asof(found, balances(inputs), "balance_filed")
     for told in (consensus(asked, inputs), ratings(asked, inputs), surprises(asked, inputs)):
         found = found.join(told, on="event", how="left", maintain_order="left")
