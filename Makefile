@@ -40,8 +40,8 @@ bench: $(READY) ## Measure, each number beside its limit
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: ## Renew the requirements files (needs uv); ARGS=--upgrade takes newer versions
-	@$(LOCK) $(ARGS) --extra cluster pyproject.toml --output-file requirements.txt
-	@$(LOCK) $(ARGS) --extra cluster --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	@$(LOCK) $(ARGS) --extra cluster --extra notify pyproject.toml --output-file requirements.txt
+	@$(LOCK) $(ARGS) --extra cluster --extra notify --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
 
 clean: ## Remove .venv and everything that was built
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -11,7 +11,19 @@ import structlog
 
 from bench import table
 
-NAMES = ["requests", "rate", "commit", "slots", "end_to_end", "claims", "plan", "budgets", "cluster", "server"]
+NAMES = [
+    "requests",
+    "rate",
+    "commit",
+    "slots",
+    "end_to_end",
+    "claims",
+    "plan",
+    "budgets",
+    "cluster",
+    "dividends",
+    "server",
+]
 
 
 def main() -> None:

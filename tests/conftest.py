@@ -86,6 +86,26 @@ def postgresql_store(postgres: str, postgresql_made: str) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture
+def sqlite_made_url(sqlite_made: Path, tmp_path: Path) -> str:
+    """The address of a SQLite file with tables."""
+    return f"sqlite:///{shutil.copy(sqlite_made, tmp_path)}"
+
+
+@pytest.fixture
+def postgresql_made_url(postgres: str, postgresql_made: str) -> Iterator[str]:
+    """The address of a PostgreSQL database with tables."""
+    with fresh_database(postgres, like=postgresql_made) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def made_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind that has its tables: for tests that open it several times."""
+    url: str = request.getfixturevalue(f"{request.param}_made_url")
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> Store:
     """A store on each database."""

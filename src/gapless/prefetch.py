@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gapless.app import Gapless, open
+from gapless.app import Gapless, open, sets
 from gapless.app.dividends import DATASET
 from gapless.core.errors import UsageError
-from gapless.core.job import Job, Mode
+from gapless.core.job import Job, Kind, Mode
 from gapless.core.span import iso
 from gapless.store import jobs
 
@@ -42,22 +42,28 @@ def create_job(
     name: str = "",
     force_refresh: bool = False,
     recheck: int = 0,
+    point_in_time: bool = False,
+    series_from: str = "",
     history: Gapless | None = None,
 ) -> int:
     """Make a job and return its number; stocks as a list, or in a text with lines, commas or spaces.
+
+    `series_from` adds a set such as `dart.companies:KOSPI`; `point_in_time` gets every year by its own report.
 
     An unfinished job of the same wish is taken up instead. `force_refresh` asks for everything again.
     """
     listed = stocks.replace(",", " ").split() if isinstance(stocks, str) else list(stocks)
     with _opened(history) as app:
+        dataset = app.dataset(DATASET)
         wish = app.wish(
-            app.dataset(DATASET),
-            listed,
+            dataset,
+            listed + (sets.series_from(app, dataset, series_from) if series_from else []),
             f"{start_year:04}",
             f"{end_year:04}",
             mode=Mode.ALL if force_refresh else Mode.MISSING,
             recheck=recheck,
             report=reprt_code,
+            point_in_time=point_in_time,
         )
         return app.create(wish, name=name).job.id
 
@@ -106,7 +112,7 @@ def recent_jobs(most: int = 20, *, history: Gapless | None = None) -> list[dict[
     """The newest prefetches, newest first."""
     with _opened(history) as app:
         with app.store.read() as tx:
-            found = [one for one in jobs.recent(tx, 1_000) if one.dataset == DATASET]
+            found = [one for one in jobs.recent(tx, 1_000) if one.dataset == DATASET and one.kind == Kind.COLLECT]
         return [_shown(app, one) for one in found[:most]]
 
 

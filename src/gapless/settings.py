@@ -27,6 +27,8 @@ class Settings:
 
     #: `sqlite:///FILE` or `postgresql://…`.
     database_url: str = ""
+    #: The database of somebody's own table of events, for import and write-back; may hold a password, never printed.
+    events_url: str = field(default="", repr=False)
     #: Worker slots of a process.
     slots: int = 4
     #: Attempts after the first, with waits of `retry_delay` × 1, 2, 4 …
@@ -70,7 +72,9 @@ def default_database_url() -> str:
 def load(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings; raises `UsageError` that names the variable to change."""
     said = {**_file(folder or Path.cwd()), **_environment(os.environ if environment is None else environment)}
-    made = Settings(database_url=said.pop("database_url", "") or default_database_url())
+    made = Settings(
+        database_url=said.pop("database_url", "") or default_database_url(), events_url=said.pop("events_url", "")
+    )
     urls: dict[str, str] = {}
     rates: dict[str, float | None] = {}
     scopes: dict[str, str] = {}
@@ -100,7 +104,12 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         "running_jobs": lambda text: int(_number("running_jobs", text, least=1, most=100_000)),
     }
     values = {name: read(said.pop(name)) for name, read in plain.items() if name in said}
-    known = ["database_url", *plain, *(f"{source}_{what}" for source in SOURCES for what in of_source(source))]
+    known = [
+        "database_url",
+        "events_url",
+        *plain,
+        *(f"{source}_{what}" for source in SOURCES for what in of_source(source)),
+    ]
     _check_unknown(said, known)
     return replace(made, base_urls=urls, rates=rates, scopes=scopes, api_keys=keys, dailies=dailies, **values)
 
@@ -155,12 +164,13 @@ def _wrong(name: str, text: str, hint: str) -> UsageError:
 
 def _key(source: str, text: str) -> str:
     """A key in its form; a wrong one is never repeated."""
-    if not re.fullmatch(KEYS[source], text.strip()):
+    form, hint = KEYS[source]
+    if not re.fullmatch(form, text.strip()):
         variable = f"GAPLESS_{source.upper()}_API_KEY"
         raise UsageError(
             f"{variable}: {len(text.strip())} characters that are no key",
             field=variable,
-            hint="a key has 40 letters and digits",
+            hint=hint,
         )
     return text.strip()
 

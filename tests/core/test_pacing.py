@@ -28,6 +28,7 @@ from gapless.core.pacing import (
     lead,
     refuse,
     reserve,
+    slow,
 )
 from gapless.core.span import DAY, HOUR, SECOND
 
@@ -356,3 +357,27 @@ def test_an_old_days_refusal_does_not_cost_the_new_day():
     waited = Budget(key="dart/api", rate=10, daily=20_000, reset_offset=zone, blocks=2)
 
     assert refuse(waited, dawn, 65, is_quota=True).blocked_until < dawn + 600 * SECOND
+
+
+def test_many_failures_in_a_row_silence_everybody_for_longer_each_time():
+    """Below ten it is one series' trouble; from then on the source's, and a probe a minute is enough."""
+    backoff = Backoff(first=1.0)
+
+    assert [backoff.silence(failures) for failures in (1, 9, 10, 11, 12, 16, 1_000)] == [0, 0, 1, 2, 4, 60, 60]
+
+
+def test_a_slowed_budget_lets_one_go_alone_and_its_success_frees_the_others():
+    """It is no refusal: nothing is counted as one, and a longer block stays."""
+    now = 20_000 * DAY
+    slowed = slow(Budget(key="dart/api", rate=10), now, 4.0)
+
+    assert slowed.blocked_until == now + 4 * SECOND
+    assert slowed.refusals == slowed.blocks == 0
+    assert slow(replace(slowed, blocked_until=now + 60 * SECOND), now, 4.0).blocked_until == now + 60 * SECOND
+    later = now + 5 * SECOND
+    probing, granted = reserve(slowed, later, live=False)
+    assert isinstance(granted, Grant)
+    assert granted.probe
+    assert not isinstance(reserve(probing, later, live=False)[1], Grant)
+    freed = answered(probing, later, remaining=None, probe=True)
+    assert isinstance(reserve(freed, later + SECOND, live=False)[1], Grant)

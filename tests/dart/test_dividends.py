@@ -6,8 +6,12 @@ import polars as pl
 
 from gapless.app import Gapless
 from gapless.core.job import JobState
+from gapless.sandbox.opendart import truth
+from gapless.sandbox.opendart.companies import World
+from gapless.sandbox.opendart.dates import ANNUAL
+from gapless.sandbox.opendart.listings import PLANTED
 from gapless.sandbox.process import SandboxProcess
-from gapless.testing.dart import DIVIDENDS, calls
+from gapless.testing.dart import DIVIDENDS, calls, holders
 
 
 def dps(frame: pl.DataFrame, kind: str = "common") -> dict[int, float | None]:
@@ -41,3 +45,43 @@ def test_a_prefetch_of_many_ends_done(history: Gapless, dart: SandboxProcess) ->
 
     assert running.wait(timeout=60) is JobState.DONE
     assert calls(dart) == 6
+
+
+def test_a_year_without_a_report_of_its_own_is_told_by_the_next_years(
+    history: Gapless, dart: SandboxProcess, world: World
+) -> None:
+    """Who went public in 2021 has told of 2020 and 2019, too, though never in a report of those years."""
+    now = history.clock.now()
+    young = next(
+        one
+        for one in holders(world, now)
+        if one.listed // 10_000 == 2021
+        and not one.oddities
+        and truth.answer(world, one.code, 2021, ANNUAL, now)
+        and not truth.answer(world, one.code, 2020, ANNUAL, now)
+        and truth.dividend(world, one.code, 2020, now)
+    )
+    frame = history.get_dps_series(young.stock, 2018, 2020)
+
+    right = {year: truth.dividend(world, young.code, year, now) for year in (2018, 2019, 2020)}
+    assert dict(zip(frame["fiscal_year"], frame["dps"], strict=True)) == {
+        year: one.amount for year, one in right.items() if one
+    }
+    assert set(frame["rank"]) == {1, 2}
+    assert calls(dart) == 3, "2020, 2021 and 2018"
+    history.get_dps_series(young.stock, 2018, 2021)
+    assert calls(dart) == 3
+    assert not history.verify(DIVIDENDS).findings
+
+
+def test_nobody_asks_for_the_next_years_report_where_it_is_told_already_or_not_due(
+    history: Gapless, dart: SandboxProcess, world: World
+) -> None:
+    """The last year of a market is told by nothing else; a year in its midst by what was asked before."""
+    silent = PLANTED["spac"].stock
+    history.get_dps_series(silent, 2022, 2023)
+    assert calls(dart) == 2
+    history.get_dps_series(silent, 2020, 2021)
+    assert calls(dart) == 4
+    history.get_dps_series(silent, 2015, 2017)
+    assert calls(dart) == 8, "2017, 2018, 2016 and 2015"

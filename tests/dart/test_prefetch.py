@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 from gapless import prefetch
 from gapless.app import Gapless
+from gapless.core.job import Mode
+from gapless.core.span import Span
 from gapless.sandbox.opendart.listings import PLANTED
 from gapless.sandbox.process import SandboxProcess
-from gapless.testing.dart import MovedClock, calls, open_dart
+from gapless.sources.opendart.datasets import year_start
+from gapless.store import coverage, quarantine, series
+from gapless.store.database import Tx
+from gapless.testing.dart import DIVIDENDS, MovedClock, calls, open_dart
 
 #: The last one never files a dividend table.
 STOCKS = f"005930, 308880\n300010 {PLANTED['spac'].stock}"
@@ -53,3 +61,33 @@ def test_cached_years_are_passed_over(history: Gapless, dart: SandboxProcess) ->
 
     assert (shown["total"], shown["cached"], shown["processed"]) == (24, 12, 24)
     assert calls(dart) == before + 6
+
+
+def test_many_that_are_covered_are_passed_over_together_and_nobody_else(history: Gapless) -> None:
+    """One look at all of them must tell exactly what a look at each does: covered, in part, given up, or unknown."""
+    dataset, chance = history.dataset(DIVIDENDS), random.Random(7)
+    names = [f"{i:06}/{report}" for i in range(40) for report in ("11011", "11013")]
+
+    def make(tx: Tx) -> None:
+        for name in names:
+            if chance.random() < 0.2:
+                continue
+            its = series.ensure(tx, dataset.name, name)
+            for _ in range(chance.choice((0, 1, 1, 2))):
+                first = chance.choice((2013, 2015, 2016, 2018))
+                coverage.extend(tx, its, Span(year_start(first), year_start(chance.choice((2020, 2023, 2024)))))
+            if chance.random() < 0.2:
+                lost = Span(year_start(2019), year_start(2021))
+                quarantine.add(tx, its, lost, job=9, reason="its record spoils the reply", at=1)
+
+    history.store.write(make)
+    now = history.clock.now()
+    for mode in Mode:
+        wish = replace(history.wish(dataset, names, "2016", "2022", mode=mode), series=tuple(names))
+        with history.store.read() as tx:
+            whole = coverage.whole(tx, dataset.name, wish.span)
+            planner = history.jobs.planner
+            together = planner.every(tx, dataset, wish, now, None)
+            assert together == [planner.series(tx, dataset, name, wish, now, None) for name in names]
+        assert 10 < len(whole) < len(names) - 10
+        assert [one.series for one in together] == names

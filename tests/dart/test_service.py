@@ -171,9 +171,33 @@ def test_unknown_stocks_are_named_and_the_good_ones_run(history: Gapless, dart: 
     assert "999999" in running.job.error
     assert "12345" in running.job.error
     assert calls(dart) == 2
+    assert _used(history) == dart.stats()["requests"] == 3, "nothing was reserved for what cannot be asked"
     counted = history.units(running.id)
     assert counted is not None
     assert (counted.total, counted.ok, counted.fail, counted.processed) == (18, 6, 12, 18)
+
+
+def test_after_many_failures_in_a_row_everybody_slows_down_and_the_job_goes_on(
+    database_url: str, dart: SandboxProcess, wall: MovedClock
+) -> None:
+    """A list of two thousand stocks must not be burnt against a source that fails; nor may it wait for ever."""
+    with open_dart(database_url, dart.url, wall, slots=1) as history:
+        history.read(DIVIDENDS, "005930", "2018", "2020")
+        dart.control(faults=[{"kind": "code", "code": "900", "path": "/api/alotMatter.json", "times": 14}])
+        running = history.backfill(DIVIDENDS, STOCKS, "2015", "2023")
+        until(lambda: running.job.is_final, 60)
+
+        slowed = [one for one in _events(history, running.id) if one.name == "source.slowed"]
+        assert len(slowed) == 14 - 9, "from the tenth on, and no longer after the first success"
+        assert slowed[0].message.startswith("10 failures in a row")
+        if running.job.state is not JobState.DONE:
+            history.jobs.retry(running.id)
+            assert history.run(running.id).wait(timeout=60) is JobState.DONE
+
+
+def _events(history: Gapless, job: int) -> list[events.Event]:
+    with history.store.read() as tx:
+        return events.of_job(tx, job)
 
 
 def test_the_key_is_told_to_nobody(sqlite_url: str, dart: SandboxProcess, tmp_path: Path) -> None:

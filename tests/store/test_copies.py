@@ -216,8 +216,16 @@ def test_a_copy_in_postgresql_lacks_nothing_of_its_schema(place: Place, source_k
 
 def anything(table: Table, number: int) -> dict[str, Any]:
     """A row that the checks of its table accept, whatever columns it has."""
-    known = {"start": 1, "end": 2, "cursor": 1, "job": number, "role": "viewer"}
-    known["state"] = {"segment": "failed"}.get(table.name, "done")
+    states = {"segment": "failed", "chain": "started", "delivery": "sent"}
+    known = {
+        "start": 1,
+        "end": 2,
+        "cursor": 1,
+        "job": number,
+        "role": "viewer",
+        "state": states.get(table.name, "done"),
+        "after": "ended",
+    }
     made: dict[str, Any] = {}
     for at, column in enumerate(table.columns):
         kind = column.type.python_type

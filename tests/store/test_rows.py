@@ -181,6 +181,21 @@ def test_the_hash_is_the_same_for_every_type(sqlite_url, postgresql_url):
     assert content(sqlite_url, EVERYTHING, given) == content(postgresql_url, EVERYTHING, given)
 
 
+def test_text_is_ordered_by_its_bytes_whatever_the_language_of_the_database(postgresql_store):
+    """Certificates hash rows in key order: in a database of another language `a` would come before `B`.
+
+    The server of the tests knows no language but C, so the columns are asked what they were told.
+    """
+    postgresql_store.prepare([EVERYTHING])
+    with postgresql_store.read() as tx:
+        tx.cursor.execute(
+            "SELECT DISTINCT collation_name FROM information_schema.columns"
+            " WHERE table_name = %s AND data_type = 'text'",
+            (EVERYTHING.table,),
+        )
+        assert tx.cursor.fetchall() == [("C",)]
+
+
 def content(url: str, dataset: Dataset, given: list[tuple]) -> tuple[int, str]:
     with closing(open_store(url)) as store:
         put(store, dataset, *given)

@@ -100,7 +100,7 @@ def twin(store: Store, connection: Connection) -> Iterator[tuple[Connection, str
 
 
 def test_the_code_names_the_newest_migration():
-    """A migration that `HEAD` does not know would never run."""
+    """A migration that is not named after its revision would never run."""
     config = Config()
     config.set_main_option("script_location", "gapless.store:migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]

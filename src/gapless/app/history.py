@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import getpass
+import json
 import os
 import secrets
 import threading
@@ -16,14 +17,16 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from gapless.app import enriching
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
+from gapless.app.wishes import Wishes
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -33,24 +36,35 @@ from gapless.core.span import Instant, Span, iso, moment
 from gapless.engine import reasons, truth
 from gapless.engine.accounts import Accounts
 from gapless.engine.catalogue import Catalogue
+from gapless.engine.chains import Chains
 from gapless.engine.cluster import ClusterBell
+from gapless.engine.deliveries import Deliveries
 from gapless.engine.embedded import EmbeddedBell
 from gapless.engine.follow import Follower
+from gapless.engine.forecasts import Forecasts
 from gapless.engine.jobs import MARGIN, Jobs, Made
 from gapless.engine.names import Names
+from gapless.engine.notifications import Notifications
 from gapless.engine.progress import Progress, progress
 from gapless.engine.recovery import Identity, Watch, living, lock_folder
+from gapless.engine.retention import Retention
 from gapless.engine.runner import Runner
+from gapless.engine.schedules import Schedules
+from gapless.engine.templates import Templates
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
-from gapless.store import claims, pages, payloads, queues, rows
+from gapless.store import claims, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
+from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
+from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.migrate import Migrate
+from gapless.work.reparse import REPARSE, Reparse
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -123,9 +137,14 @@ class Gapless:
             for name in SOURCES
         }
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
+        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
+        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
+        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
+        self.deliveries = Deliveries(store, clock)
+        self.forecasts = Forecasts(store, self.catalogue, self.jobs, clock)
         self._engines: list[Worker] = []
         self._lock = threading.Lock()
         Watch(store, clock, Identity(lock_folder(store), works=False)).bury()
@@ -149,6 +168,31 @@ class Gapless:
         """Accounts, sessions and tokens."""
         return Accounts(self.store, self.clock, self.actor)
 
+    @property
+    def templates(self) -> Templates:
+        """Wishes under names."""
+        return Templates(self.store, self.clock, Wishes(self), self.actor)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Templates that run by the clock."""
+        return Schedules(self.store, self.clock, self.templates, self._ring, self.actor)
+
+    @property
+    def chains(self) -> Chains:
+        """Jobs that follow jobs."""
+        return Chains(self.store, self.clock, self.jobs, Wishes(self), self.actor)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Whom to tell."""
+        return Notifications(self.store, self.clock, self.actor)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long things are kept."""
+        return Retention(self.store, self.clock, self.actor)
+
     def server_key(self) -> str:
         """The key with which the servers of this history sign sessions, made once."""
         return self.store.write(lambda tx: shared.agree(tx, "session.key", secrets.token_hex(32)), urgent=True)
@@ -161,6 +205,7 @@ class Gapless:
             engine.stop()
         for source in self.catalogue.sources.values():
             source.close()
+        self.deliveries.close()
         self.store.close()
 
     # -- what is stored
@@ -236,15 +281,19 @@ class Gapless:
         named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
         return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
 
-    def ready(self, dataset: Dataset, *, progress: bool = False) -> None:
-        """Make sure that a dataset can be asked for: its source's settings, and today's directory of its series.
+    def ready(self, dataset: Dataset, names: Sequence[str], *, progress: bool = False) -> None:
+        """Make sure that series can be asked for: their source's settings, and today's directory of them.
 
         A directory of an earlier day will do where the source does not answer. Raises `UsageError`, `SourceError`.
         """
         self.catalogue.source(dataset).check()
+        if dataset.directory is not None and any(map(dataset.directory.translates, names)):
+            self.directory(dataset, progress=progress)
+
+    def directory(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Make sure that today's directory of a dataset that has one is stored, or at least an older one."""
         directory = dataset.directory
-        if directory is None:
-            return
+        assert directory is not None, dataset.name
         told = self.dataset(directory.dataset)
         end = told.frontier(self.clock.now() - MARGIN)
         try:
@@ -289,10 +338,9 @@ class Gapless:
     def _fill_for_reading(self, dataset: Dataset, name: str, asked: Span, recheck: int, progress: bool) -> None:
         self._take_back(dataset)
         wish = self._wish(dataset, [name], asked, "", Mode.MISSING, Direction.BOTH, recheck)
-        with self.store.read() as tx:
-            if not self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing:
-                return
-        self.ready(dataset, progress=progress)
+        if not self._lacks(wish):
+            return
+        self.ready(dataset, [name], progress=progress)
         handle = self._start(self.jobs.create(wish, queue=Queue.LIVE, priority=Priority.HIGH, name="read"))
         try:
             state = handle.wait(progress=progress)
@@ -322,11 +370,21 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
     ) -> Plan:
         """What a backfill would do: exact spans, requests, seconds. Asks no source."""
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         with self.store.read() as tx:
             return self.planned(tx, wish)
@@ -334,6 +392,11 @@ class Gapless:
     def planned(self, tx: Tx, wish: Wish) -> Plan:
         """What a wish needs."""
         return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, self.settings.slots)
+
+    def zone_of(self, template: Template) -> str:
+        """Whose clock a schedule of a template follows if nobody says: that of its dataset."""
+        dataset = self.catalogue.datasets.get(str(template.settings.get("dataset", "")))
+        return dataset.zone if dataset else "UTC"
 
     def series(self, dataset: Dataset) -> list[str]:
         """All series of a dataset that the store knows."""
@@ -428,8 +491,14 @@ class Gapless:
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
         report: str = "",
+        point_in_time: bool = False,
+        kind: Kind = Kind.COLLECT,
+        params: Mapping[str, Any] | None = None,
     ) -> Wish:
-        """A checked wish; raises `UsageError` that names the field."""
+        """A checked wish; raises `UsageError` that names the field. `params` is what a kind of work asks for itself.
+
+        `point_in_time`: a period counts as covered only by a statement of its own.
+        """
         names = self.catalogue.series(dataset, _listed(series), report)
         self._take_back(dataset)
         asked, said = self.span(dataset, start, end, days, names)
@@ -440,9 +509,12 @@ class Gapless:
             list(names),
             asked,
             said,
-            _choice(Mode, mode, "mode"),
+            # The ledger of a chore is what its own job has gone over.
+            Mode.ALL if kind.is_chore else _choice(Mode, mode, "mode"),
             _choice(Direction, direction, "direction"),
             recheck,
+            kind,
+            {**(params or {}), **_point_in_time(dataset, mode, wanted=point_in_time)},
         )
 
     def _wish(
@@ -454,10 +526,13 @@ class Gapless:
         mode: Mode,
         direction: Direction,
         recheck: int,
+        kind: Kind = Kind.COLLECT,
+        params: Mapping[str, Any] | None = None,
     ) -> Wish:
         return Wish(
             owner=self.actor.name,
-            kind=Kind.COLLECT,
+            kind=kind,
+            params=json.dumps(params or {}, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
             dataset=dataset.name,
             series=tuple(names),
             span=asked,
@@ -482,6 +557,7 @@ class Gapless:
         name: str = "",
         rate: float | None = None,
         report: str = "",
+        point_in_time: bool = False,
         here: bool | None = None,
     ) -> Running:
         """Start filling in the background; an identical unfinished job is taken up instead.
@@ -490,7 +566,16 @@ class Gapless:
         """
         found = self.dataset(dataset)
         wish = self.wish(
-            found, series, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            found,
+            series,
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
         return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
 
@@ -504,12 +589,21 @@ class Gapless:
         hold: bool = False,
         progress: bool = False,
     ) -> Made:
-        """Make a job whose source can be asked for what it misses; `ready` says what that takes."""
-        with self.store.read() as tx:
-            lacking = self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing
-        if lacking:
-            self.ready(self.dataset(wish.dataset), progress=progress)
+        """Make a job that can begin: `ready` says what that takes for one that asks a source."""
+        self.ready_for(wish, progress=progress)
         return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+
+    def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
+        """Make sure that the job of a wish can begin."""
+        dataset = self.dataset(wish.dataset)
+        if wish.kind is not Kind.COLLECT:
+            self.catalogue.check(dataset, wish.kind)
+        elif self._lacks(wish):
+            self.ready(dataset, wish.series, progress=progress)
+
+    def _lacks(self, wish: Wish) -> bool:
+        with self.store.read() as tx:
+            return self.jobs.planner.plan(tx, wish, self.clock.now(), LATENCY, 1).missing > 0
 
     def follow_wish(self, dataset: Dataset, names: Sequence[str]) -> Wish:
         """The wish of a standing job."""
@@ -529,6 +623,7 @@ class Gapless:
         made = self.jobs.create(
             self.follow_wish(found, series), queue=Queue.LIVE, priority=Priority.HIGH, name="follow"
         )
+        self.ready(found, series)
         job = self.jobs.resume(made.job.id) if made.job.state == JobState.PAUSED else made.job
         engine = self.engine({Queue.LIVE: max(1, min(self.settings.slots, len(series)))}, only=job.id)
         try:
@@ -577,7 +672,7 @@ class Gapless:
         For embedding in somebody's own loop: a pause or cancel is seen between two requests.
         """
         job = self.jobs.get(job_id)
-        self.ready(self.dataset(job.dataset))
+        self._ready_for(job)
         runner, done, never = self._runner(), 0, threading.Event()
         engine = Worker(self.store, runner, self.jobs, self.clock, {}, EmbeddedBell(self.store), only=job_id)
         engine.serve()
@@ -600,8 +695,17 @@ class Gapless:
         """Run an existing job in this process."""
         job = self.jobs.get(job_id)
         if not job.is_final:
-            self.ready(self.dataset(job.dataset))
+            self._ready_for(job)
         return self._start(Made(self.jobs.get(job_id), True))
+
+    def _ready_for(self, job: Job) -> None:
+        dataset, kind = self.dataset(job.dataset), Kind(job.kind)
+        if kind in (Kind.COLLECT, Kind.FOLLOW):
+            with self.store.read() as tx:
+                names = [name for _, name in jobs.series_of(tx, job.id)]
+            self.ready(dataset, names)
+        else:
+            self.catalogue.check(dataset, kind)
 
     def set_limit(self, queue: Queue, limit: int | None) -> None:
         """Let at most so many slots of all processes run segments of a queue; None lifts the limit."""
@@ -640,7 +744,8 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        engine = None if job.is_final else self.engine({Queue(job.queue): self.settings.slots}, only=job.id)
+        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:
@@ -684,6 +789,20 @@ def _text(when: When | None) -> str | None:
 
 def _listed(series: str | Sequence[str]) -> list[str]:
     return [series] if isinstance(series, str) else list(series)
+
+
+def _point_in_time(dataset: Dataset, mode: Mode | str, *, wanted: bool) -> dict[str, bool]:
+    if not wanted:
+        return {}
+    if dataset.revisions is None:
+        raise UsageError(
+            f"point-in-time: {dataset.name} tells each record once", field="point-in-time", hint="leave it out"
+        )
+    if mode == Mode.ALL:
+        raise UsageError(
+            "point-in-time: goes with mode missing", field="point-in-time", hint="--recheck K asks again what is there"
+        )
+    return {POINT_IN_TIME: True}
 
 
 def _choice(kind: type[Any], value: Any, field: str) -> Any:

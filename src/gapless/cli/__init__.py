@@ -11,7 +11,22 @@ import sys
 
 import typer
 
-from gapless.cli import accounts, collect, db, jobs, machine, read, serve, show
+from gapless.cli import (
+    accounts,
+    chain,
+    collect,
+    db,
+    enrich,
+    jobs,
+    machine,
+    migrate,
+    notification,
+    read,
+    schedule,
+    serve,
+    show,
+    template,
+)
 from gapless.cli.common import complain, quiet_logs
 from gapless.core.errors import Exit, GaplessError
 
@@ -28,10 +43,16 @@ show.register(app)
 machine.register(app)
 serve.register(app)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(template.app, name="template")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(chain.app, name="chain")
+app.add_typer(notification.app, name="notification")
 app.add_typer(db.app, name="db")
+app.add_typer(migrate.app, name="migrate")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.audits, name="audit")
+app.add_typer(enrich.app, name="enrich")
 
 
 @app.callback(invoke_without_command=True)

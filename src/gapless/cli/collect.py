@@ -15,6 +15,7 @@ import typer
 
 from gapless.app import Gapless, Running
 from gapless.app.running import patiently
+from gapless.app.sets import series_from as series_from_set
 from gapless.bars import bar, duration
 from gapless.cli.common import (
     AsJson,
@@ -47,6 +48,13 @@ SeriesFile = Annotated[
     typer.FileText | None,
     typer.Option("--series-file", help="Series in a file: lines, commas or spaces; - for input."),
 ]
+SeriesFrom = Annotated[
+    str | None,
+    typer.Option("--series-from", help="A set: dart.companies, dart.companies:KOSPI, or any dataset's series."),
+]
+PointInTime = Annotated[
+    bool, typer.Option("--point-in-time", help="Every year by its own report: what --as-of needs. One call a year.")
+]
 Slots = Annotated[int | None, typer.Option("--slots", help="Worker slots of this process.")]
 
 
@@ -67,15 +75,25 @@ def plan(
     direction: DirectionOption = Direction.BOTH,
     recheck: Recheck = 0,
     report: Report = "",
+    point_in_time: PointInTime = False,
     series_file: SeriesFile = None,
+    series_from: SeriesFrom = None,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
     """Show what a fill would do: exact spans, requests, time. Asks nobody."""
     with history(database) as app:
-        names = series_of(series, series_file)
         made = app.plan(
-            dataset, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
+            dataset,
+            _series(app, dataset, series, series_file, series_from),
+            start,
+            end,
+            days=days,
+            mode=mode,
+            direction=direction,
+            recheck=recheck,
+            report=report,
+            point_in_time=point_in_time,
         )
     if json:
         dump(plan_json(made))
@@ -160,12 +178,14 @@ def fill(
     direction: DirectionOption = Direction.BOTH,
     recheck: Recheck = 0,
     report: Report = "",
+    point_in_time: PointInTime = False,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
     rate: Annotated[
         float | None, typer.Option("--rate", help="At most so many requests a second for this job.")
     ] = None,
     series_file: SeriesFile = None,
+    series_from: SeriesFrom = None,
     slots: Slots = None,
     hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")] = False,
@@ -178,15 +198,14 @@ def fill(
         raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
     with history(database, slots) as app:
         found = app.dataset(dataset)
-        names = series_of(series, series_file)
-        wish = app.wish(
-            found, names, start, end, days=days, mode=mode, direction=direction, recheck=recheck, report=report
-        )
+        names = _series(app, dataset, series, series_file, series_from)
+        how: dict[str, Any] = {"mode": mode, "direction": direction, "report": report, "point_in_time": point_in_time}
+        wish = app.wish(found, names, start, end, days=days, recheck=recheck, **how)
         made = app.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold, progress=err.is_terminal)
         if made.adopted:
             err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
         if hold:
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
@@ -197,24 +216,32 @@ def fill(
                 app.jobs.resume(made.job.id)
             if not app.serving(made.job.id):
                 detach_worker(app)
-            return _said(
+            return said(
                 app,
                 made.job,
                 json,
                 f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
             )
-        state = foreground(app, lambda: _run(app, made.job.id, here=here))
+        state = foreground(app, lambda: run_here_or_there(app, made.job.id, here=here))
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
-            again = app.wish(found, names, start, end, days=days, mode=mode, direction=direction, report=report)
+            again = app.wish(found, names, start, end, days=days, **how)
             late = app.create(again)
             made = late
-            state = foreground(app, lambda: _run(app, late.job.id, here=here))
-        _said(app, app.jobs.get(made.job.id), json, "")
+            state = foreground(app, lambda: run_here_or_there(app, late.job.id, here=here))
+        said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
 
 
-def _run(app: Gapless, job_id: int, *, here: bool) -> Running:
+def _series(
+    app: Gapless, dataset: str, named: list[str] | None, file: typer.FileText | None, stored: str | None
+) -> list[str]:
+    """Series from arguments, a file and a set."""
+    listed = series_of(named, file)
+    return listed + series_from_set(app, app.dataset(dataset), stored, progress=err.is_terminal) if stored else listed
+
+
+def run_here_or_there(app: Gapless, job_id: int, *, here: bool) -> Running:
     """Run a job here, or on PostgreSQL leave it to the workers and say so where there are none."""
     if here or not app.is_shared:
         return app.run(job_id)
@@ -240,7 +267,8 @@ EXITS = {
 }
 
 
-def _said(app: Gapless, job: Job, json: bool, text: str) -> None:
+def said(app: Gapless, job: Job, json: bool, text: str) -> None:
+    """Tell of a job, as JSON or in words."""
     from gapless.cli.jobs import job_json
 
     if json:
@@ -281,7 +309,12 @@ def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
             f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",
             highlight=False,
         )
-    elif state is not JobState.DONE:
+    for following in app.chains.tick():
+        err.print(
+            f"job {following.id} follows on queue {following.queue}: `gapless jobs show {following.id}`",
+            highlight=False,
+        )
+    if state not in (JobState.DONE, JobState.PAUSED):
         ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
         err.print(f"job {job.id} is {job.state}: {job.error}; {ways}", style="red", highlight=False, markup=False)
     return state
@@ -305,6 +338,7 @@ def follow(
     dataset: Dataset,
     series: SeriesMany = None,
     series_file: SeriesFile = None,
+    series_from: SeriesFrom = None,
     slots: Slots = None,
     database: Database = None,
 ) -> None:
@@ -317,7 +351,7 @@ def follow(
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     with history(database, slots) as app:
-        job = app.follow(dataset, series_of(series, series_file), _say, stop)
+        job = app.follow(dataset, _series(app, dataset, series, series_file, series_from), _say, stop)
         err.print(
             f"stopped following at {when(app.clock.now())}; the same command goes on (job {job.id})",
             highlight=False,

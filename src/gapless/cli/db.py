@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gapless.app import copies
 from gapless.bars import duration, shades
-from gapless.cli.common import AsJson, Database, dump, err, out, settings
+from gapless.cli.common import AsJson, Database, dump, err, history, out, settings, table
 from gapless.core.words import counted_word
 from gapless.store.copies import Copied, Step
 from gapless.store.store import HEAD, open_store
@@ -31,6 +31,30 @@ def upgrade(database: Database = None) -> None:
     opened = open_store(settings(database).database_url)
     opened.close()
     out.print(f"{opened.address}: schema {HEAD}", highlight=False)
+
+
+@app.command()
+def prune(
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Keep ended jobs for so many days from now on.")] = None,
+    logs: Annotated[int | None, typer.Option("--logs", help="Keep log lines of jobs for so many days.")] = None,
+    deliveries: Annotated[int | None, typer.Option("--deliveries", help="Keep what was told for so many days.")] = None,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Take away what has ended and is older than it is kept, a little at a time; others go on working."""
+    with history(database) as opened:
+        for what, days in {"jobs": jobs, "logs": logs, "deliveries": deliveries}.items():
+            if days is not None:
+                opened.retention.set_days(what, days)
+        kept, dropped = opened.retention.days(), opened.retention.prune()
+    if json:
+        dump({what: {"days": kept[what], "dropped": dropped[what]} for what in kept})
+        return
+    table(
+        ["what", "kept for days", "taken away"],
+        [(what, f"{kept[what]:,}", f"{dropped[what]:,}") for what in kept],
+        right=["kept for days", "taken away"],
+    )
 
 
 @app.command()

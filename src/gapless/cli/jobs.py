@@ -1,4 +1,4 @@
-"""`gapless jobs`: list, show, why, start, pause, resume, cancel, retry, set, clone, logs, certificate."""
+"""`gapless jobs`: list, show, steer, clone, logs, certificate, forecast-score."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import msgspec
 import typer
 
 from gapless.app import Gapless
-from gapless.bars import Rate, line
+from gapless.app.shown import chain_json, honesty_json, told_json
+from gapless.bars import Rate, duration, line
 from gapless.cli.collect import EXITS, detach_worker, foreground
 from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
+from gapless.cli.workflow import steps_said
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Kind, Priority
 from gapless.core.span import iso
+from gapless.engine.forecasts import Told
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
 from gapless.engine.units import Units
 from gapless.store import events, jobs, segments
+from gapless.store.chains import Chain
 
 app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.", show_default=False)]
@@ -144,9 +148,15 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
                 }
                 for d in details
             ]
-            dump({**job_json(opened, job), "units": units_json(opened.units(job)), "segmentList": listed})
+            more = {
+                "units": units_json(opened.units(job)),
+                "forecast": told_json(opened.forecasts.told(job)),
+                "chains": [chain_json(one) for one in opened.chains.every(job)],
+                "segmentList": listed,
+            }
+            dump({**job_json(opened, job), **more})
             return
-        counted = opened.units(job)
+        counted, told, links = opened.units(job), opened.forecasts.told(job), opened.chains.every(job)
     out.print(line(made, Rate()))
     one = made.job
     out.print(
@@ -162,6 +172,10 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
         )
     if one.error:
         out.print(one.error, style="red", highlight=False, markup=False)
+    if told:
+        out.print(_told(told), highlight=False)
+    for link in links:
+        out.print(_link(link, job), highlight=False, markup=False)
     rows = [
         (
             d.segment.id,
@@ -181,6 +195,21 @@ def show(job: JobId, json: AsJson = False, database: Database = None) -> None:
         rows,
         right=["rows", "requests"],
     )
+
+
+def _told(one: Told) -> str:
+    """A forecast in words."""
+    waits = f", of which it waits {duration(one.idle)}" if one.idle >= 1 else ""
+    after = " once it goes on" if one.is_paused else ""
+    return f"about {duration(one.p50)} left, 9 of 10 such jobs within {duration(one.p90)}{waits}{after}"
+
+
+def _link(one: Chain, job: int) -> str:
+    """A link of a chain in words, seen from a job."""
+    if one.next_job == job:
+        return f"follows job {one.job}"
+    then = f"job {one.next_job}" if one.next_job else steps_said(one.steps)
+    return f"then {then} ({one.state}{': ' + one.error if one.error else ''})"
 
 
 def _span(job: Job) -> str:
@@ -343,6 +372,35 @@ def _log_line(one: events.Event, *, json: bool) -> None:
         out.print(msgspec.json.encode(record).decode(), markup=False, highlight=False)
     else:
         out.print(f"{iso(one.at)} {one.level:<7} {one.name:<18} {one.message}", markup=False, highlight=False)
+
+
+@app.command("forecast-score")
+def forecast_score(
+    days: Annotated[float, typer.Option("--days", help="Forecasts of so many days.")] = 30,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Show how honest forecasts were: half of the jobs should end within P50, nine of ten within P90."""
+    with history(database) as opened:
+        judged = opened.forecasts.honesty(days)
+    if json:
+        dump({name: honesty_json(one) for name, one in judged.items()})
+        return
+    table(
+        ["forecasts of", "jobs", "forecasts", "within P50", "within P90", "actual / P50"],
+        [
+            (
+                name,
+                f"{one.jobs:,}",
+                f"{one.forecasts:,}",
+                f"{one.within_p50:.0%}",
+                f"{one.within_p90:.0%}",
+                f"{one.bias:.2f}",
+            )
+            for name, one in judged.items()
+        ],
+        right=["jobs", "forecasts", "within P50", "within P90", "actual / P50"],
+    )
 
 
 @app.command()

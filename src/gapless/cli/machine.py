@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app import Gapless
+from gapless.app.duties import Duties
 from gapless.bars import duration
 from gapless.cli.common import AsJson, Database, dump, err, history, settings, table, when
 from gapless.core.errors import Exit, GaplessError, StoreLost, UsageError
@@ -57,6 +58,8 @@ def worker(
         count = slots_of(slots or str(app.settings.slots))
         served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL]
         engine = app.worker(served, count, name=name)
+        duties = Duties(app)
+        duties.start()
         listed = f"{count.least}" if count.least == count.most else f"{count.least} to {count.most}"
         err.print(f"serving {', '.join(served)} with {listed} slots each", highlight=False)
         said = ""
@@ -67,6 +70,7 @@ def worker(
                 err.print(trouble or "the database is back", highlight=False, markup=False)
             if until_idle and not trouble and engine.idle and not _is_left(app, served):
                 break
+        duties.stop()
 
 
 def slots_of(text: str) -> Range:

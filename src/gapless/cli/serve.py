@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gapless.app import Gapless
+from gapless.app.duties import Duties
 from gapless.cli.common import Database, err, history, quiet_logs
 from gapless.cli.machine import slots_of
 from gapless.core.errors import UsageError
@@ -47,9 +48,15 @@ def serve(
         where = host or app.settings.host
         _let_somebody_in(app, where)
         app.allow_running(app.settings.running_jobs)
-        if (slots or str(app.settings.slots)).strip() != "0":
+        works = (slots or str(app.settings.slots)).strip() != "0"
+        if works:
             app.worker([Queue.LIVE, Queue.DAILY, Queue.BACKFILL], slots_of(slots or str(app.settings.slots)))
-        _run(app, where, app.settings.port if port is None else port, stop)
+        duties = Duties(app, makes=works)
+        duties.start()
+        try:
+            _run(app, where, app.settings.port if port is None else port, stop)
+        finally:
+            duties.stop()
 
 
 def _let_somebody_in(app: Gapless, host: str) -> None:

@@ -67,6 +67,8 @@ class Variant:
     settle: timedelta
     #: The source has never had anything older.
     earliest: Instant | None = None
+    #: The first period with a statement of its own; what is older is told by that one alone.
+    first_own: Instant | None = None
     doc: str = ""
 
 
@@ -91,6 +93,32 @@ class Directory:
     #: Column with what a series id begins with, and the column with the source's word for it.
     key: str
     value: str
+    #: Only words that match this are looked up; others are the source's own. Empty: all of them.
+    pattern: str = ""
+    #: Ends the word in a series id; empty: the id is the word.
+    separator: str = "/"
+
+    def word(self, name: str) -> str:
+        """The part of a series id that names the thing."""
+        return name.partition(self.separator)[0] if self.separator else name
+
+    def translates(self, name: str) -> bool:
+        """Whether a series has to be looked up in it."""
+        return not self.pattern or re.fullmatch(self.pattern, self.word(name)) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Groups that the things of a directory fall into, as the newest row of another dataset about each of them says."""
+
+    dataset: str
+    #: Its column with the thing, and the one with the group.
+    key: str
+    column: str
+    #: What people call a group, and what stands in the column.
+    names: Mapping[str, str]
+    #: A command that gets such rows.
+    fill: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +139,8 @@ class Dataset:
     settle: timedelta = timedelta(seconds=2)
     #: How far back the source goes, if it forgets; older spans are *unavailable*.
     retention: timedelta | None = None
+    #: The source has never had anything older.
+    earliest: Instant | None = None
     #: Zone of bare dates on the command line and in JSON.
     zone: str = "UTC"
     #: What a series of this dataset looks like, for errors and `gapless datasets`.
@@ -121,6 +151,7 @@ class Dataset:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     revisions: Revisions | None = None
     directory: Directory | None = None
+    grouping: Grouping | None = None
     #: Version of what reads its answers, kept beside each raw answer; 0 keeps none.
     parser: int = 0
     #: Width of one period, used for tallies and for following; months count as 30 days.
@@ -169,7 +200,7 @@ class Dataset:
             earliest = self.variant(series).earliest
             return None if earliest is None else Span(DAWN, earliest)
         if self.retention is None:
-            return None
+            return None if self.earliest is None else Span(DAWN, self.earliest)
         return span(DAWN, self.grid.ceil(now - self.retention // timedelta(microseconds=1)))
 
     def is_series(self, name: str) -> bool:

@@ -84,6 +84,10 @@ class TryAgain(SourceError):
     """Passing trouble: time-outs, 5xx, bodies cut or not what was announced."""
 
 
+class Shifted(TryAgain):
+    """A listing changed while it was read page by page: what is not proven of it is asked from its beginning."""
+
+
 class Unreachable(TryAgain):
     """Nothing answers at the provider's address."""
 
@@ -114,12 +118,24 @@ class BadReply(SourceError):
         self.page = page
 
 
+class TooMuch(SourceError):
+    """The span holds more records than one reply tells, and nothing says which are left out: ask for half of it."""
+
+
 class Hold(SourceError):
     """Asking again would not help before the owner has acted."""
 
 
 class UnknownSeries(Hold):
     """The provider does not know this series; only this series is held."""
+
+
+class NotCovered(UnknownSeries):
+    """The plan of our key does not cover what was asked for."""
+
+
+class OutOfReach(Hold):
+    """The provider does not go back that far; what it told stays, the rest of this series is held."""
 
 
 class HoldJob(Hold):

@@ -58,10 +58,33 @@ class Priority(IntEnum):
 class Kind(StrEnum):
     """What a job does; one file each in `work`."""
 
+    #: Fetch what a source has.
     COLLECT = "collect"
+    #: Keep series complete up to the frontier, for ever.
     FOLLOW = "follow"
+    #: Make the rows of a derived dataset out of stored ones.
+    COMPUTE = "compute"
+    #: The others are chores: they go over what is stored.
+    ENRICH = "enrich"
+    VALIDATE = "validate"
+    REPORT = "report"
+    MIGRATE = "migrate"
+
+    @property
+    def is_chore(self) -> bool:
+        """Whether the ledger of such work is the proof of its own job, not the coverage."""
+        return self not in (Kind.COLLECT, Kind.FOLLOW, Kind.COMPUTE)
+
+    @property
+    def queue(self) -> Queue:
+        """Where its segments wait, if the job says nothing else."""
+        if self is Kind.FOLLOW:
+            return Queue.LIVE
+        return Queue.BACKFILL if self in (Kind.COLLECT, Kind.ENRICH) else Queue.COMPUTE
 
 
+#: A parameter of fetching.
+POINT_IN_TIME = "pointInTime"
 _ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING})
 _PAUSED = frozenset({JobState.PAUSED})
 
@@ -98,13 +121,21 @@ class Wish:
     recheck: int = 0
     #: The span as it was said ("days=30"): two sayings of the same wish are one job although the clock moved on.
     said: str = ""
+    #: What else a kind of work wants to know, as JSON.
+    params: str = "{}"
+
+    @property
+    def is_point_in_time(self) -> bool:
+        """Whether a period counts as covered only by a statement of its own."""
+        return is_point_in_time(self.params)
 
     @property
     def key(self) -> str:
         """A digest that is equal for identical wishes."""
         span = self.said or f"{self.span.start}..{self.span.end}"
         parts = [self.owner, self.kind, self.dataset, *sorted(self.series), span, self.mode, self.direction]
-        return hashlib.sha256("\x1f".join([*parts, str(self.recheck)]).encode()).hexdigest()[:32]
+        more = [] if self.params == "{}" else [self.params]
+        return hashlib.sha256("\x1f".join([*parts, str(self.recheck), *more]).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +176,8 @@ class Job:
     created_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
+    #: The wish's own parameters, as JSON.
+    params: str = "{}"
 
     @property
     def span(self) -> Span:
@@ -155,6 +188,11 @@ class Job:
     def is_final(self) -> bool:
         """Whether only an owner can move it on."""
         return self.state in FINAL
+
+
+def is_point_in_time(params: str) -> bool:
+    """Whether parameters say that a period counts as covered only by a statement of its own."""
+    return f'"{POINT_IN_TIME}":true' in params
 
 
 def turn(created_at: Instant, priority: Priority) -> int:

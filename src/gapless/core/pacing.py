@@ -132,8 +132,7 @@ def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant 
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
     used = budget.used if budget.day == day else 0
-    # Interactive reads keep a fiftieth of the day for themselves.
-    allowed = None if budget.daily is None else budget.daily - (0 if live else budget.daily // 50)
+    allowed = None if budget.daily is None else budget.daily if live else for_work(budget.daily)
     if allowed is not None and used >= allowed:
         return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
     step = budget.step
@@ -186,6 +185,12 @@ def refuse(budget: Budget, now: Instant, seconds: float, *, is_quota: bool = Fal
     )
 
 
+def slow(budget: Budget, now: Instant, seconds: float) -> Budget:
+    """After many failures in a row nobody sends for a while, then one goes alone; a refusal it is not."""
+    until = max(budget.blocked_until, now + round(seconds * SECOND))
+    return replace(budget, blocked_until=until, tat=max(budget.tat, until), probing=PROBE_NEXT)
+
+
 def _is_day_spent(budget: Budget, now: Instant) -> bool:
     day, into = divmod(now + budget.reset_offset, DAY)
     if into < DAWN_OF_DAY:
@@ -215,6 +220,27 @@ def answered(
     return after
 
 
+def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:
+    """Requests left of today's quota for all but reads, and when the next day begins; None without a quota."""
+    if budget.daily is None:
+        return None
+    day = (now + budget.reset_offset) // DAY
+    used = budget.used if budget.day == day else 0
+    return max(0, for_work(budget.daily) - used), (day + 1) * DAY - budget.reset_offset
+
+
+def for_work(daily: int) -> int:
+    """What of a daily quota is there for all but interactive reads, which keep a fiftieth of the day."""
+    return daily - daily // 50
+
+
+def waits_until(budget: Budget, now: Instant) -> Instant:
+    """From when on a budget lets requests leave again: `now`, the end of a block, or the reset of a spent quota."""
+    left = quota(budget, now)
+    reset = now if left is None or left[0] > 0 else left[1]
+    return max(now, budget.blocked_until, reset)
+
+
 def guard(step: int) -> float:
     """Seconds by which a departure may be late before it is forfeited and taken anew.
 
@@ -228,6 +254,10 @@ def guard(step: int) -> float:
 def foreign_use(limit: float, remaining: int, ours: float) -> bool:
     """Whether others use up the same limit: the source has less left than our own requests of a second explain."""
     return remaining + ours + 2 < limit
+
+
+#: Failures in a row, of all slots of a process, from which on a source is in trouble, and not one of its series.
+MANY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +275,11 @@ class Backoff:
     def is_spent(self, attempt: int) -> bool:
         """Whether `attempt` failures are all that is allowed."""
         return attempt > self.retries
+
+    def silence(self, failures: int) -> float:
+        """Seconds for which everybody keeps silent after so many failures in a row, whoever met them; 0: not yet."""
+        over = failures - MANY
+        return 0.0 if over < 0 else min(self.most, self.first * min(60, 2 ** min(over, 6)))
 
 
 def block_seconds(told: float, repeats: int) -> float:

@@ -20,6 +20,30 @@ class Shape:
     rows: int
     #: Whether a reply is cut by a count of existing rows, so that asking backward jumps over emptiness.
     jumps_back: bool = True
+    #: Rows of one reply where a request lists a whole span, `rows` cells at most, in pages; 0: a reply is all there is.
+    listed: int = 0
+    #: Rows per cell that a listing is thought to have before any are stored.
+    guess: float = 0.0
+    #: Records in one reply where more are cut off without a way to the rest: a span that holds as many proves nothing
+    #: and is halved. `rows` is then the cells of a first request, `widest` those of one that goes over emptiness.
+    cap: int | None = None
+    widest: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """A listing under way: which page comes next, and what was read of the cell that it may go on with."""
+
+    #: What the first page was asked for; the listing is only the same as long as this is.
+    asked: Span
+    is_backward: bool
+    #: What of it is not proven yet.
+    left: Span
+    page: int
+    #: Rows of the whole listing; another number means that it has changed under our feet.
+    total: int
+    #: Rows of the cell that the last page ended in.
+    held: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +55,12 @@ class Ask:
     limit: int
     #: The source's own word for the series, where its dataset has a directory.
     alias: str = ""
+    #: Which end a listing begins with.
+    is_backward: bool = True
+    #: The listing that goes on.
+    walk: Walk | None = None
+    #: Whether what comes after the span is final, too, and has not been asked for: it may tell of the span as well.
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +90,8 @@ class Page:
     #: Requests the source says are left in the current second, where it tells.
     remaining: int | None = None
     raw: Raw | None = None
+    #: How a listing goes on; a page that ends in the cell it began in proves nothing yet.
+    walk: Walk | None = None
 
     def before(self, frontier: Instant) -> Page:
         """The same page cut at the frontier: what may still change is neither stored nor covered."""

@@ -6,12 +6,14 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from gapless.core.grid import Grid
-from gapless.core.page import Shape
+from gapless.core.page import Shape, Walk
 from gapless.core.plan import THIN
 from gapless.core.span import Instant, Span
 
 #: How full a forward page of a thin series is meant to be: 1.8 standard deviations below the limit.
 FILLED = 0.88
+#: How full the reply of a source is meant to be that cuts off what is too much.
+FITTING = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +28,20 @@ class Window:
     density: float | None = None
     #: End of the hole that a long forward page left behind it, asked next.
     hole: Instant | None = None
+    #: A listing under way; losing it costs the pages of one cell.
+    walk: Walk | None = None
 
 
 def fresh(shape: Shape) -> Window:
     """The window a slot starts with."""
     return Window(forward=shape.rows, limit=shape.rows)
+
+
+def goes_on(walk: Walk | None, spans: list[Span], is_backward: bool) -> bool:
+    """Whether a listing goes on where `spans` (not empty) begin to be missing, so that its next page is of use."""
+    if walk is None or walk.is_backward != is_backward:
+        return False
+    return walk.left.end == spans[-1].end if is_backward else walk.left.start == spans[0].start
 
 
 def backward(grid: Grid, spans: list[Span], limit: int) -> Span:
@@ -106,8 +117,29 @@ def _smoothed(before: float | None, now: float) -> float:
 
 
 def relax(window: Window, shape: Shape) -> Window:
-    """The window after a good backward reply: only a limit that was halved grows again."""
-    return window if window.limit == shape.rows else replace(window, limit=min(shape.rows, window.limit * 2))
+    """The window after a good reply where emptiness tells nothing: only what was halved grows again."""
+    if window.limit == shape.rows:
+        return window
+    forward = max(window.forward, min(shape.rows, 2 * window.forward))
+    return replace(window, limit=min(shape.rows, window.limit * 2), forward=forward)
+
+
+def fit(window: Window, shape: Shape, asked: int, found: int) -> Window:
+    """The window after a good reply of a source that cuts off what is too much: `found` records in `asked` cells.
+
+    The next one is meant to be `FITTING` full: a span that does not fit is a request for nothing. It doubles at most.
+    """
+    if asked < window.limit or shape.cap is None:
+        return window
+    fitting = int(asked * FITTING * shape.cap / found) if found else shape.widest
+    cells = max(1, min(fitting, 2 * window.limit, shape.widest))
+    return replace(window, limit=cells, forward=cells)
+
+
+def halved(window: Window, asked: int) -> Window:
+    """A window of half the cells that were asked for, to isolate what spoils a reply or to have it fit into one."""
+    limit, forward = min(window.limit, asked), min(window.forward, asked)
+    return replace(window, limit=max(1, limit // 2), forward=max(1, forward // 2), walk=None)
 
 
 def is_thin_page(asked: Span, grid: Grid, times: list[Instant]) -> bool:

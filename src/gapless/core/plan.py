@@ -156,9 +156,17 @@ def boundary_back(grid: Grid, spans: list[Span], reach: int, pages: int) -> Inst
 
 def reach_of(shape: Shape, density: float | None) -> int:
     """Cells that one full page covers: more than its rows where the series is thin."""
+    if shape.cap is not None:
+        fitting = shape.widest if density == 0 else shape.rows if density is None else int(0.75 * shape.cap / density)
+        return max(1, min(fitting, shape.widest))
     if not shape.jumps_back or density is None or density >= THIN:
         return shape.rows
     return max(shape.rows, int(shape.rows / max(density, 1e-6)))
+
+
+def count_listed(shape: Shape, lacking: int, windows: int, density: float) -> int:
+    """Expected pages of so many listings: the last page of each is half full."""
+    return max(windows, round(lacking * density / shape.listed + windows / 2))
 
 
 def hull(spans: list[Span], within: Span) -> Span | None:
@@ -218,7 +226,11 @@ def plan_series(
         gone = intersect([wanted], [facts.unavailable]) if facts.unavailable else []
         total = cells(grid, [wanted]) - cells(grid, gone)
     expected = count_pages(grid, spans, reach_of(shape, facts.density))
-    certain = facts.density is not None or not shape.jumps_back
+    least, most = _bounds(grid, shape, spans, expected, facts.density)
+    if shape.listed:
+        density = shape.guess if facts.density is None else facts.density
+        expected = count_listed(shape, cells(grid, spans), expected, density)
+        least, most = (least, 3 * expected) if facts.density is None else (expected, expected)
     return SeriesPlan(
         series=series,
         wanted=wanted,
@@ -227,11 +239,20 @@ def plan_series(
         lacking=cells(grid, spans),
         segments=split(grid, spans, shape, facts.density, direction),
         requests=expected,
-        least=expected if certain else min(expected, 1),
-        most=expected if certain else expected + (1 if spans else 0),
+        least=least,
+        most=most,
         unavailable=gone,
         quarantined=intersect([wanted], facts.quarantine) if wanted else [],
     )
+
+
+def _bounds(grid: Grid, shape: Shape, spans: list[Span], expected: int, density: float | None) -> tuple[int, int]:
+    """Between how many requests it will be: equal when that is certain."""
+    if density is not None or not (shape.jumps_back or shape.cap):
+        return expected, expected
+    # Over emptiness a request gets as wide as it can; where records are dense, nobody knows how often it is halved.
+    widest = count_pages(grid, spans, shape.widest) if shape.cap else 1
+    return min(expected, widest), expected + (1 if spans else 0)
 
 
 def duration(requests: int, step_seconds: float, latency: float, lanes: int) -> float:

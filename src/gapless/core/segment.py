@@ -64,6 +64,9 @@ class Segment:
     wished_at: Instant
     #: The class of its job: 0 high, 1 normal, 2 low.
     priority: int
+    #: What kind of work its job is, and that job's own parameters as JSON.
+    kind: str
+    params: str
 
     @property
     def span(self) -> Span:

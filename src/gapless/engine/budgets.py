@@ -154,6 +154,14 @@ class Gates:
 
         return self._store.write(block, urgent=True)
 
+    def slowed(self, key: str, seconds: float) -> None:
+        """Keep everybody who shares the budget silent for a while, then let one go alone."""
+
+        def by(budget: pacing.Budget) -> tuple[pacing.Budget, None]:
+            return pacing.slow(budget, self._clock.now(), seconds), None
+
+        self._store.write(lambda tx: budgets.change(tx, key, by), urgent=True)
+
     def answered(self, key: str, *, remaining: int | None, probe: bool, departed: Instant | None = None) -> None:
         """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
         if not probe and (remaining is None or remaining > 3):

@@ -7,8 +7,15 @@ from collections.abc import Mapping
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
+from gapless.core.events import EVENTS
+from gapless.core.job import Kind
 from gapless.core.pacing import Limit
+from gapless.core.page import Shape
 from gapless.sources.base import Source
+from gapless.work.base import Chore
+
+#: Datasets that no source tells.
+IMPORTED = (EVENTS,)
 
 
 class Catalogue:
@@ -21,12 +28,16 @@ class Catalogue:
         scopes: Mapping[str, str],
         rates: Mapping[str, float | None],
         dailies: Mapping[str, int | None] | None = None,
+        chores: Mapping[Kind, Chore] | None = None,
     ) -> None:
         self.sources = sources
         self._scopes = scopes
         self._rates = rates
         self._dailies = dailies or {}
+        #: Work over stored rows, by its kind.
+        self.chores = dict(chores or {})
         self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
+        self.datasets |= {one.name: one for one in IMPORTED}
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name; raises `UsageError` with the nearest names."""
@@ -62,16 +73,43 @@ class Catalogue:
 
     def source(self, dataset: Dataset) -> Source:
         """Where a dataset comes from."""
-        return self.sources[dataset.source]
+        found = self.sources.get(dataset.source)
+        if found is None:
+            raise UsageError(
+                f"dataset: {dataset.name} is imported, not fetched",
+                field="dataset",
+                hint="`gapless enrich import` adds to it, `gapless read --no-fill` shows it",
+            )
+        return found
 
-    def limit(self, dataset: Dataset) -> Limit:
-        """The budget of a dataset: the source's limit under its scope."""
+    def chore(self, kind: Kind) -> Chore:
+        """What does a kind of work over stored rows; raises `UsageError`."""
+        found = self.chores.get(kind)
+        if found is None:
+            raise UsageError(f"kind: this version cannot {kind}", field="kind", hint="bring all workers to one version")
+        return found
+
+    def shape(self, dataset: Dataset, series: str, kind: Kind) -> Shape:
+        """How much of a series one page of a kind of work holds."""
+        return (self.chore(kind) if kind.is_chore else self.source(dataset)).shape(dataset, series)
+
+    def check(self, dataset: Dataset, kind: Kind) -> None:
+        """Raise `UsageError` when a setting is missing without which work of a kind cannot begin."""
+        (self.chore(kind) if kind.is_chore else self.source(dataset)).check()
+
+    def limit(self, dataset: Dataset, kind: Kind = Kind.COLLECT) -> Limit:
+        """The budget of work on a dataset: the source's limit under its scope, or the chore's own."""
+        if kind.is_chore:
+            return self.chore(kind).limit(dataset)
         source = self.source(dataset)
-        said = source.limit(dataset)
-        scope = self._scopes.get(source.name, "")
+        return self.budget(source.name, source.limit(dataset))
+
+    def budget(self, source: str, said: Limit) -> Limit:
+        """The limit that a source says, under its scope and with the settings' rate and quota."""
+        scope = self._scopes.get(source, "")
         return Limit(
             key=f"{said.key}@{scope}" if scope else said.key,
-            rate=self._rates.get(source.name, said.rate),
-            daily=self._dailies.get(source.name, said.daily),
+            rate=self._rates.get(source, said.rate),
+            daily=self._dailies.get(source, said.daily),
             reset_offset=said.reset_offset,
         )

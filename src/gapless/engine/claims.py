@@ -15,7 +15,7 @@ from gapless.engine.jobs import Jobs
 from gapless.store import claims
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.collect import Collect, Left
+from gapless.work.base import Left, Work
 
 #: Segments without a gap that are ended in one transaction.
 PASSED = 64
@@ -36,7 +36,7 @@ class Taker:
     store: Store
     jobs: Jobs
     clock: Clock
-    collect: Callable[[Lease], Collect]
+    work: Callable[[Lease], Work]
     queue: str
     worker: str
     only: int | None = None
@@ -72,7 +72,7 @@ class Taker:
             lease = claims.claim(tx, self.queue, self.worker, now, only=self.only, waits=waits and not passed)
             if lease is None:
                 return None, passed
-            left = self.collect(lease).look(tx, lease, now)
+            left = self.work(lease).look(tx, lease, now)
             if left.spans or not self.jobs.pass_over(tx, lease, now):
                 return Ready(lease, left), passed
         return None, PASSED

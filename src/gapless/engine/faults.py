@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from gapless.core.errors import BadReply, HoldJob, SourceError, UnknownSeries, Unreachable
+from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, UnknownSeries, Unreachable
 from gapless.core.pacing import Backoff
 from gapless.core.paging import Window
 
@@ -49,19 +49,21 @@ def decide(
     backoff: Backoff,
     chance: random.Random,
     standing: bool,
+    chore: bool = False,
 ) -> Decision:
     """Sort an error by what to do next.
 
     `failures`: in a row, this one included; `suspects`: cells given up in a row without a good reply between them
-    (two mean that the source is broken, not the cell). A standing job never gives up on a source that is away.
+    (two mean that the source is broken, not the cell). A standing job never gives up on a source that is away. A chore
+    gives no cells up: quarantine is about what a source has.
     """
-    if isinstance(error, UnknownSeries):
+    if isinstance(error, UnknownSeries | OutOfReach):
         return HoldSeries()
     if isinstance(error, HoldJob):
         return HoldWork()
     if not backoff.is_spent(failures) or (standing and not isinstance(error, BadReply)):
         return Retry(backoff.delay(min(failures, 12), chance))
-    if isinstance(error, Unreachable):
+    if isinstance(error, Unreachable) or chore:
         return FailSegment()
     if isinstance(error, BadReply) and error.span is not None:
         return GiveUpCell()

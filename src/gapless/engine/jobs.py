@@ -17,11 +17,12 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
 from gapless.core.words import counted_word
+from gapless.engine import notifications
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.planning import Planner, wish_of
 from gapless.store import audit, budgets, coverage, events, jobs, quarantine, rows, segments, series
@@ -81,13 +82,30 @@ class Jobs:
         self,
         wish: Wish,
         *,
-        queue: Queue = Queue.BACKFILL,
+        queue: Queue | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
         hold: bool = False,
     ) -> Made:
         """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
+        make = self.maker(wish, queue=queue, priority=priority, name=name, rate=rate, hold=hold)
+        made = self._store.write(make, isolated=True)
+        self.ring()
+        return made
+
+    def maker(
+        self,
+        wish: Wish,
+        *,
+        queue: Queue | None = None,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        rate: float | None = None,
+        hold: bool = False,
+    ) -> Callable[[Tx], Made]:
+        """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
+        assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
         now = self._clock.now()
@@ -97,16 +115,16 @@ class Jobs:
             adopted = jobs.unfinished(tx, wish.key)
             if adopted is not None:
                 return Made(adopted, True)
-            self._ensure_budget(tx, dataset)
-            ids = [series.ensure(tx, dataset.name, one) for one in wish.series]
-            planned = [self.planner.series(tx, dataset, one, wish, now, None) for one in wish.series]
+            self._ensure_budget(tx, dataset, wish.kind)
+            ids = series.ensure_all(tx, dataset.name, wish.series)
+            planned = self.planner.every(tx, dataset, wish, now, None)
             standing = wish.kind is Kind.FOLLOW
             made = jobs.add(
                 tx,
                 wish,
                 ids,
                 now=now,
-                queue=queue.value,
+                queue=(queue or wish.kind.queue).value,
                 priority=priority,
                 name=name,
                 total=0 if standing else sum(one.total for one in planned),
@@ -125,13 +143,11 @@ class Jobs:
                 self._settle(tx, made.id, now)
             return Made(jobs.get(tx, made.id) or made, False)
 
-        made = self._store.write(make, isolated=True)
-        self.ring()
-        return made
+        return make
 
-    def _ensure_budget(self, tx: Tx, dataset: Dataset) -> None:
+    def _ensure_budget(self, tx: Tx, dataset: Dataset, kind: Kind) -> None:
         """Make the budget's row, with the source's limit or the settings' rate: one tried once must not stay."""
-        budgets.set_limit(tx, self._catalogue.limit(dataset))
+        budgets.set_limit(tx, self._catalogue.limit(dataset, kind))
 
     def _follow_from(self, tx: Tx, dataset: Dataset, series_id: int, now: Instant) -> Instant:
         """Where a standing job takes a series up: where its coverage ends, or the last 200 periods."""
@@ -143,6 +159,8 @@ class Jobs:
         """Insert the segments of a round; the recent half of each series comes first."""
         made = 0
         for one in planned:
+            if not one.segments:
+                continue
             series_id = series.ensure(tx, job.dataset, one.series)
             for segment in one.segments:
                 self.add_segment(tx, job, series_id, segment)
@@ -160,7 +178,7 @@ class Jobs:
             planned,
             queue=job.queue,
             turn=job.turn,
-            budget_key=self._catalogue.limit(dataset).key,
+            budget_key=self._catalogue.limit(dataset, Kind(job.kind)).key,
             recheck_from=again,
         )
 
@@ -208,7 +226,7 @@ class Jobs:
         if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         segments.end(tx, lease, SegmentState.DONE, now)
-        if Mode(lease.segment.mode) is not Mode.ALL:
+        if Mode(lease.segment.mode) is not Mode.ALL and not is_point_in_time(lease.segment.params):
             segments.pass_covered(tx, lease.segment.job, now)
         self._settle(tx, lease.segment.job, now)
         return True
@@ -257,6 +275,8 @@ class Jobs:
             jobs.set_lacking(tx, job_id, lacking)
             self._add_segments(tx, job, planned)
             return None
+        if lacking and Kind(job.kind).is_chore:
+            return self._finish(tx, job, "failed", now, f"{counted_word(lacking, 'period')} could not be gone over")
         for one in planned:
             for lost in one.missing:
                 its_id = series.ensure(tx, job.dataset, one.series)
@@ -283,7 +303,7 @@ class Jobs:
         """The plan of what a job still misses of its pinned span."""
         names = [name for _, name in jobs.series_of(tx, job.id)]
         dataset, wish = self._catalogue.dataset(job.dataset), wish_of(job, names)
-        return [self.planner.series(tx, dataset, name, wish, now, job) for name in names]
+        return self.planner.every(tx, dataset, wish, now, job)
 
     def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
         """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
@@ -299,6 +319,7 @@ class Jobs:
             if verb == "done":
                 jobs.forget_proof(tx, job.id)
             events.add(tx, now, f"job.{verb}", error, job=job.id, level="info" if verb == "done" else "warning")
+            notifications.note(tx, self._require(tx, job.id), verb, occasion=now, now=now)
             audit.add(
                 tx, now, replace(ENGINE, reason=error), f"job.{verb}", f"job/{job.id}", before=job.state, after=verb
             )
@@ -325,7 +346,6 @@ class Jobs:
 
     def _order(self, job_id: int, verb: str) -> Job:
         """Do one verb."""
-        """Do one verb."""
         changed = self._store.write(lambda tx: self._ordered(tx, job_id, verb), urgent=True, isolated=True)
         self.ring()
         return changed
@@ -336,20 +356,22 @@ class Jobs:
         self._refuse_twin(tx, self._require(tx, job_id), verb)
         before = jobs.order(tx, job_id, verb, now)
         events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
-        if verb == "resume" and segments.counts(tx, job_id)[0].get(SegmentState.RUNNING):
+        if verb == "resume" and segments.has_running(tx, job_id):
             # Paused for so short a while that no slot has noticed: it goes on where it is.
             jobs.move(tx, job_id, "claim", now)
         elif verb == "cancel":
             segments.cancel(tx, job_id, now)
-        after = self._require(tx, job_id).state
-        audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after)
+        after = self._require(tx, job_id)
+        audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after.state)
+        if verb == "cancel":
+            notifications.note(tx, after, after.state, occasion=now, now=now)
         if verb == "retry":
             self._again(tx, before, now)
         return self._require(tx, job_id)
 
     def _again(self, tx: Tx, job: Job, now: Instant) -> None:
         """Let what a job has given up wait again, and plan the rest."""
-        for series_id, _ in jobs.series_of(tx, job.id):
+        for series_id, _ in [] if Kind(job.kind).is_chore else jobs.series_of(tx, job.id):
             quarantine.release(tx, series_id, job.span)
         segments.revive(tx, job.id)
         jobs.set_lacking(tx, job.id, job.total + 1)
@@ -445,10 +467,6 @@ class Jobs:
         if job is None:
             raise NotFound(f"job: there is no job {job_id}", field="job", hint="`gapless jobs` lists them")
         return job
-
-    def is_standing(self, job_id: int) -> bool:
-        """Whether a job has an open end."""
-        return self.get(job_id).kind == Kind.FOLLOW
 
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""

@@ -26,7 +26,9 @@ class Names:
         directory = dataset.directory
         if directory is None:
             return name
-        word = name.partition("/")[0]
+        word = directory.word(name)
+        if not directory.translates(name):
+            return word
         found = self.words(directory).get(word)
         if found is None:
             raise UnknownSeries(

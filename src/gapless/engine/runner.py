@@ -10,17 +10,27 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from gapless.core.clock import Clock
-from gapless.core.errors import BadReply, LeaseLost, Refused, SourceError, StoreError
-from gapless.core.job import Queue
+from gapless.core.errors import (
+    BadReply,
+    LeaseLost,
+    Refused,
+    Shifted,
+    SourceError,
+    StoreError,
+    TooMuch,
+    TryAgain,
+    UnknownSeries,
+)
+from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
 from gapless.core.page import Page
-from gapless.core.paging import Window, fresh
-from gapless.core.segment import Lease, SegmentState
+from gapless.core.paging import Window, fresh, halved
+from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
 from gapless.engine.budgets import Departed, Gates
@@ -31,11 +41,14 @@ from gapless.engine.names import Names
 from gapless.store import events, quarantine, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.collect import Asked, Collect, Left, halved, is_unanswered
+from gapless.work.base import Asked, Left, Work
+from gapless.work.collect import Collect, is_unanswered
 
 #: Claims the next segment inside the transaction that ends one.
 Then = Callable[[Tx], Ready | None]
 
+#: Segments whose windows are kept in mind after they were given back.
+LEARNED = 1_000
 log = structlog.get_logger("gapless.runner")
 
 
@@ -58,14 +71,28 @@ class _Run:
     #: What it misses, when that is known from the last transaction.
     left: Left | None
     stop: threading.Event
-    collect: Collect
+    work: Work
     gate: str
     window: Window
     failures: int
     #: Failed requests that no commit has counted yet.
     uncounted: int = 0
     suspects: list[Span] = field(default_factory=list)
+    #: Why the suspects are to be given up.
+    why: str = ""
     probe: bool = False
+    #: Whether the last page proves nothing without the next one.
+    is_midway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What a slot remembers of a segment that it has given back."""
+
+    epoch: int
+    window: Window
+    suspects: list[Span]
+    why: str
 
 
 @dataclass(slots=True)
@@ -97,8 +124,11 @@ class Runner:
         self._names = Names(store, catalogue)
         self.gates = Gates(store, clock)
         self.latency: dict[str, Latency] = {}
-        #: Budgets whose last request failed: more lanes would only fail more often.
-        self.troubled: set[str] = set()
+        #: Failures in a row by budget, whichever slots met them: more lanes would only fail more often.
+        self.troubled: dict[str, int] = {}
+        #: What was learned of segments that were given back, for when this process has them again: how far a listing
+        #: has been read, and by how much a request was halved to isolate what spoils it.
+        self._learned: dict[int, _Learned] = {}
 
     def run(self, ready: Ready, stop: threading.Event, *, most: int | None = None, then: Then = lambda _: None) -> Ran:
         """Run a segment until it is complete, given back, in other hands, or `most` requests were sent.
@@ -119,8 +149,13 @@ class Runner:
 
     def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
         run = self._start(ready, stop)
-        while not stop.is_set() and ran.sent != most:
-            asked = self._next(run)
+        while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
+            try:
+                asked = self._next(run)
+            except UnknownSeries as error:
+                # Before anything is reserved: what cannot be asked costs no departure.
+                self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
+                return
             if asked is None:
                 ran.next = self._finish(run, then)
                 return
@@ -142,35 +177,47 @@ class Runner:
         left, run.left = run.left, None
         if left is None or run.suspects:
             with self._store.read() as tx:
-                left = run.collect.look(tx, lease, now, run.suspects)
-        return run.collect.ask(left, lease.segment.name, run.window, now)
+                left = run.work.look(tx, lease, now, run.suspects)
+        return run.work.ask(left, lease.segment.name, run.window, now)
 
-    def collect(self, lease: Lease) -> Collect:
+    def work(self, lease: Lease) -> Work:
         """The work of a segment."""
         dataset = self._catalogue.dataset(lease.segment.dataset)
+        kind = Kind(lease.segment.kind)
+        if kind.is_chore:
+            return self._catalogue.chore(kind).work(lease, dataset)
         return Collect(
             store=self._store,
             source=self._catalogue.source(dataset),
             dataset=dataset,
             series=lease.segment.name,
             alias=self._names.of,
+            own=is_point_in_time(lease.segment.params),
+            until=_wanted_until(lease.segment),
         )
 
     def limit(self, lease: Lease) -> Limit:
-        """The budget of a segment's requests."""
-        return self._catalogue.limit(self._catalogue.dataset(lease.segment.dataset))
+        """The budget of a segment's pages."""
+        dataset = self._catalogue.dataset(lease.segment.dataset)
+        return self._catalogue.limit(dataset, Kind(lease.segment.kind))
 
     def _start(self, ready: Ready, stop: threading.Event) -> _Run:
         lease = ready.lease
-        collect = self.collect(lease)
+        work = self.work(lease)
+        learned = self._learned.pop(lease.segment.id, None)
+        if learned is None or lease.epoch != learned.epoch + 1:
+            # Whoever had it in between may have got further.
+            learned = _Learned(lease.epoch, fresh(work.shape), [], "")
         return _Run(
             lease=lease,
             left=ready.left,
             stop=stop,
-            collect=collect,
+            work=work,
             gate=self.limit(lease).key,
-            window=fresh(collect.shape),
+            window=learned.window,
             failures=lease.segment.attempts,
+            suspects=learned.suspects,
+            why=learned.why,
         )
 
     def _depart(self, run: _Run) -> object:
@@ -185,13 +232,16 @@ class Runner:
         """One request and what follows from it; False when the segment has left our hands."""
         departed, began = self._clock.now(), time.monotonic()
         try:
-            page = run.collect.fetch(asked)
+            page = run.work.fetch(asked)
         except Refused as error:
             self._refused(run, error)
             return False
+        except TooMuch as error:
+            self.gates.answered(run.gate, remaining=None, probe=run.probe, departed=departed)
+            return self._too_much(run, asked, error)
         except SourceError as error:
             return self._failed(run, asked, error)
-        self.troubled.discard(run.gate)
+        self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
         self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
         if is_unanswered(asked, page):
@@ -209,9 +259,10 @@ class Runner:
             self._jobs.ring()
 
     def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
-        run.left = run.collect.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
+        run.left = run.work.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
         self._quarantine(run)
-        run.window = run.collect.window(run.window, asked, page)
+        run.window = run.work.window(run.window, asked, page)
+        run.is_midway = page.walk is not None and page.proven is None
         run.failures = run.uncounted = 0
 
     def _refused(self, run: _Run, error: Refused) -> None:
@@ -225,23 +276,44 @@ class Runner:
         run.uncounted += 1
         self._release(run, self._clock.now() + SECOND, f"{asked.ask.span} may still change at the source")
 
+    def _too_much(self, run: _Run, asked: Asked, error: TooMuch) -> bool:
+        """A good answer that proves nothing: half of the span is asked for at once, a single cell is given up."""
+        run.uncounted += 1
+        if _cells(run, asked) > 1:
+            run.window = halved(run.window, _cells(run, asked))
+        else:
+            self._give_up(run, asked, error, why="it holds more records than one reply tells")
+        return True
+
     def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
-        self.troubled.add(run.gate)
+        run.is_midway = False
+        if isinstance(error, Shifted):
+            run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
         if run.probe:
             self.gates.answered(run.gate, remaining=None, probe=True)
+        self._slow_down(run, error)
         decision = faults.decide(
             error,
             failures=run.failures,
-            window=run.window,
+            window=replace(run.window, limit=min(run.window.limit, _cells(run, asked))),
             suspects=len(run.suspects),
             backoff=self._backoff,
             chance=self._chance,
-            standing=self._jobs.is_standing(run.lease.segment.job),
+            standing=run.lease.segment.kind == Kind.FOLLOW,
+            chore=Kind(run.lease.segment.kind).is_chore,
         )
         return self._act(run, asked, error, decision)
+
+    def _slow_down(self, run: _Run, error: SourceError) -> None:
+        """Where everything fails, going on at full speed wastes quota; what can be read is no such trouble."""
+        failures = self.troubled[run.gate] = self.troubled.get(run.gate, 0) + isinstance(error, TryAgain)
+        seconds = self._backoff.silence(failures)
+        if seconds and isinstance(error, TryAgain):
+            self.gates.slowed(run.gate, seconds)
+            self._note(run, "source.slowed", f"{failures} failures in a row: silent for {seconds:g} s", "warning")
 
     def _act(self, run: _Run, asked: Asked, error: SourceError, decision: faults.Decision) -> bool:
         """Carry a decision out; False when the segment has left our hands."""
@@ -249,7 +321,7 @@ class Runner:
             case faults.Retry(seconds):
                 return self._retry(run, seconds, str(error))
             case faults.Halve():
-                run.window = halved(run.window)
+                run.window = halved(run.window, _cells(run, asked))
                 return True
             case faults.GiveUpCell():
                 self._give_up(run, asked, error)
@@ -269,22 +341,25 @@ class Runner:
         self._clock.wait(run.stop, seconds)
         return True
 
-    def _give_up(self, run: _Run, asked: Asked, error: SourceError) -> None:
+    def _give_up(
+        self, run: _Run, asked: Asked, error: SourceError, *, why: str = "its record spoils every reply"
+    ) -> None:
         """Set the spoilt cell aside; what the reply proves beside it is kept."""
-        grid, span = run.collect.dataset.grid, asked.ask.span
+        grid, span = run.work.dataset.grid, asked.ask.span
         cell = error.span if isinstance(error, BadReply) and error.span is not None else None
         if cell is None:
             newest = Span(grid.add(span.end, -1), span.end)
             cell = newest if asked.is_backward else Span(span.start, grid.add(span.start, 1))
         run.suspects.append(cell)
+        run.why = why
         self._note(
             run,
             "span.given_up",
-            f"{cell} of {run.lease.segment.name}: its record spoils every reply ({error.message})",
+            f"{cell} of {run.lease.segment.name}: {why} ({error.message})",
             "error",
         )
         if isinstance(error, BadReply) and error.page is not None:
-            self._keep(run, asked, run.collect.cut(error.page, asked))
+            self._keep(run, asked, run.work.cut(error.page, asked))
         elif isinstance(error, BadReply) and error.span is not None:
             self._quarantine(run)
             run.failures = 0
@@ -299,7 +374,7 @@ class Runner:
             if segments.fence(tx, run.lease) is None:
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             for cell in cells:
-                quarantine.add(tx, segment.series, cell, job=segment.job, reason="its record spoils the reply", at=now)
+                quarantine.add(tx, segment.series, cell, job=segment.job, reason=run.why, at=now)
 
         self._store.write(write)
         run.suspects.clear()
@@ -324,6 +399,10 @@ class Runner:
             )
 
         self._store.write(give_back)
+        if run.suspects or run.window.walk is not None or run.window.limit < run.work.shape.rows:
+            if len(self._learned) >= LEARNED:
+                self._learned.pop(next(iter(self._learned)))
+            self._learned[run.lease.segment.id] = _Learned(run.lease.epoch, run.window, run.suspects, run.why)
 
     def _note(self, run: _Run, name: str, message: str, level: str) -> None:
         now, segment = self._clock.now(), run.lease.segment
@@ -331,3 +410,13 @@ class Runner:
         self._store.write(
             lambda tx: events.add(tx, now, name, message, job=segment.job, segment=segment.id, level=level)
         )
+
+
+def _cells(run: _Run, asked: Asked) -> int:
+    span = asked.ask.span
+    return run.work.dataset.grid.count(span.start, span.end)
+
+
+def _wanted_until(segment: Segment) -> Instant | None:
+    """Where the wanted span of its job ends, if a segment reaches it: a historical half ends in its middle."""
+    return segment.end if segment.side == Side.RECENT or not segment.may_turn else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gapless.core.job import JobState
+from gapless.core.job import JobState, Kind
 from gapless.core.segment import SegmentState
 from gapless.core.span import Instant
 from gapless.engine.catalogue import Catalogue
@@ -40,10 +40,10 @@ class Units:
 
 
 def units(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int) -> Units | None:
-    """Count them; None for datasets whose periods nobody counts."""
+    """Count them; None for datasets whose periods nobody counts, and for chores."""
     job = verbs.get(job_id)
     dataset = catalogue.dataset(job.dataset)
-    if not dataset.has_units:
+    if not dataset.has_units or Kind(job.kind).is_chore:
         return None
     with store.read() as tx:
         listed = jobs.series_of(tx, job_id)

@@ -141,7 +141,7 @@ class Worker:
             store=self._store,
             jobs=self._jobs,
             clock=self._clock,
-            collect=self._runner.collect,
+            work=self._runner.work,
             queue=queue,
             worker=self.watch.me.id,
             only=self._only,
@@ -289,7 +289,7 @@ class Worker:
         return self._claim(queue, looks_first=False)
 
     def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[int, str] | None:
-        collect = self._runner.collect(victim)
+        work = self._runner.work(victim)
         limit = self._runner.limit(victim)
         latency = self._runner.latency.get(limit.key)
         budget = budgets.load(tx, limit.key)
@@ -298,9 +298,9 @@ class Worker:
         step = budget.step / 1_000_000
         if step and lanes >= latency.seconds / step + 1:
             return None
-        spans = collect.remaining(tx, victim, self._clock.now())
-        density = self._jobs.planner.density(tx, collect.dataset, victim.segment.series, collect.shape)
-        at = steal_at(collect.dataset.grid, spans, collect.shape, density, victim.segment.is_backward)
+        spans = work.remaining(tx, victim, self._clock.now())
+        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape)
+        at = steal_at(work.dataset.grid, spans, work.shape, density, victim.segment.is_backward)
         if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
             return None
         return at, limit.key

@@ -1,4 +1,4 @@
-"""`python -m gapless.sandbox upbit --port 8600`: play a provider, `upbit` or `opendart`, until Ctrl-C."""
+"""`python -m gapless.sandbox upbit --port 8600`: play a provider until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,13 +9,25 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Thread
 
 import msgspec
 
-from gapless.sandbox.clock import Clock, instant
+from gapless.sandbox.clock import SECOND, Clock, instant
 from gapless.sandbox.control import Settings
+from gapless.sandbox.fmp import api as fmp_api
+from gapless.sandbox.fmp.world import SEED as FMP_SEED
+from gapless.sandbox.fmp.world import World as FmpWorld
+from gapless.sandbox.gdelt import panel as gdelt_panel
+from gapless.sandbox.gdelt.api import Gdelt
+from gapless.sandbox.gdelt.world import SEED as GDELT_SEED
+from gapless.sandbox.gdelt.world import World as GdeltWorld
 from gapless.sandbox.http import Answer, Server
+from gapless.sandbox.naver import panel as naver_panel
+from gapless.sandbox.naver.api import Naver
+from gapless.sandbox.naver.world import SEED as NAVER_SEED
+from gapless.sandbox.naver.world import World as NaverWorld
 from gapless.sandbox.opendart import listings as dart
 from gapless.sandbox.opendart import panel
 from gapless.sandbox.opendart.api import OpenDart
@@ -72,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FROM..TO[,html]",
         help="when the provider is closed: status 800, or a page",
     )
+    gdelt = _provider(providers.add_parser("gdelt", help="GDELT's list of articles"), "articles", GDELT_SEED)
+    throttle = gdelt_panel.Settings()
+    gdelt("--interval-s", type=float, default=throttle.interval_s, help="between requests; 0 is no limit")
+    gdelt("--sticky-s", type=float, default=throttle.sticky_s, help="how long who comes too early is refused")
+    naver = _provider(providers.add_parser("naver", help="Naver's news search"), "articles", NAVER_SEED)
+    naver("--quota", type=int, default=naver_panel.Settings().quota, help="requests of a key in a Korean day")
+    fmp = _provider(providers.add_parser("fmp", help="Financial Modeling Prep"), "companies", FMP_SEED)
+    fmp("--plan", choices=sorted(fmp_api.PLANS), default="premium", help="what the key may ask, and how often")
+    fmp("--minute-s", type=float, default=60.0, help="real seconds that a minute of the limit takes")
+    fmp("--years", type=int, help="of history; else each company its own")
     return parser
 
 
@@ -98,7 +120,30 @@ def _opendart(args: argparse.Namespace) -> Answer:
     return OpenDart(dart.world(args.seed, args.companies), settings, _clock(args)).answer
 
 
-PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {"upbit": _upbit, "opendart": _opendart}
+def _gdelt(args: argparse.Namespace) -> Answer:
+    named = _named(args, "interval_s", "sticky_s", "latency_ms")
+    return Gdelt(GdeltWorld(args.seed), msgspec.convert(named, gdelt_panel.Settings), _clock(args)).answer
+
+
+def _naver(args: argparse.Namespace) -> Answer:
+    named = _named(args, "quota", "latency_ms")
+    return Naver(NaverWorld(args.seed), msgspec.convert(named, naver_panel.Settings), _clock(args)).answer
+
+
+def _fmp(args: argparse.Namespace) -> Answer:
+    named = _named(args, "plan", "minute_s", "latency_ms")
+    clock = _clock(args)
+    last = datetime.fromtimestamp(clock.now_us() // SECOND, UTC).date()
+    return fmp_api.Fmp(FmpWorld(args.seed, last, args.years), msgspec.convert(named, fmp_api.Settings), clock).answer
+
+
+PROVIDERS: dict[str, Callable[[argparse.Namespace], Answer]] = {
+    "upbit": _upbit,
+    "opendart": _opendart,
+    "gdelt": _gdelt,
+    "naver": _naver,
+    "fmp": _fmp,
+}
 
 
 def _clock(args: argparse.Namespace) -> Clock:

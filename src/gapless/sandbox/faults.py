@@ -26,7 +26,7 @@ _HTML = b"<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """What goes wrong, and when: in replies with a record that starts in `[from, to)`."""
 
-    kind: Literal["latency", "status", "reset", "truncate", "html", "slow", "code"] | Odd
+    kind: Literal["latency", "status", "reset", "truncate", "html", "slow", "code", "shifted"] | Odd
     #: Only requests for this market, or for this company.
     market: str | None = None
     #: Only requests of this path, where a provider tells its paths apart.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gapless.core.dataset import Dataset
 from gapless.core.pacing import Limit
-from gapless.core.page import Ask, Page, Shape
+from gapless.core.page import Ask, Page, Raw, Row, Shape
 from gapless.core.span import Instant
 
 
@@ -47,4 +47,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Drop the connections."""
+        ...
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A source that keeps its answers: whatever it has stored, it can read again."""
+
+    def reread(self, dataset: Dataset, series: str, raw: Raw) -> list[Row]:
+        """The rows of a stored answer in the order of their key, as it is read now; raises `BadReply`."""
         ...

@@ -55,11 +55,14 @@ class Http:
             .build()
         )
 
-    def get(self, path: str, query: Sequence[tuple[str, str]]) -> Reply:
+    def get(self, path: str, query: Sequence[tuple[str, str]], headers: Sequence[tuple[str, str]] = ()) -> Reply:
         """GET `path`; raises `Unreachable` when nothing answers and `TryAgain` when the answer breaks off."""
         began = time.monotonic()
         try:
-            response = self._client.get(self.base_url + path).query(query).build().send()
+            request = self._client.get(self.base_url + path).query(query)
+            for name, value in headers:
+                request = request.header(name, value)
+            response = request.build().send()
             body = bytes(response.bytes())
         except DecodeError as error:
             why = f"{self.source} broke off in the middle of a reply ({_why(error)})"

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from gapless.core.actor import ENGINE
-from gapless.core.job import Direction, JobState
+from gapless.core.job import Direction, JobState, Queue
 from gapless.core.segment import Lease, SegmentState
 from gapless.core.span import DAY, Instant
 from gapless.store import audit, queues, segments
@@ -44,6 +44,7 @@ from gapless.store.sql import Statement, among, word
 CLAIM_TRIES = 3
 _b = bindparam
 _WAITING, _RUNNING = SegmentState.WAITING.value, SegmentState.RUNNING.value
+_COMPUTE = Queue.COMPUTE.value
 _ACTIVE = [JobState.PENDING.value, JobState.RUNNING.value]
 
 _other = segment.alias("other")
@@ -59,11 +60,16 @@ def _left(table: Any) -> tuple[ColumnElement[int], ColumnElement[int]]:
 
 
 _mine, _theirs = _left(segment), _left(_other)
-#: Another segment of the series is under a live lease and would ask for the same part.
+#: Another segment of the series is under a live lease and would ask for the same part. What goes over stored rows has a
+#: queue of its own and is in nobody's way.
 _overlapped = and_(
     _other.c.series == segment.c.series,
     _other.c.state == word(_RUNNING),
     _other.c.id != segment.c.id,
+    or_(
+        _other.c.queue == segment.c.queue,
+        and_(_other.c.queue != word(_COMPUTE), segment.c.queue != word(_COMPUTE)),
+    ),
     _theirs[0] < _mine[1],
     _mine[0] < _theirs[1],
 )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Table, bindparam, delete, exists, func, insert, select, update
 
 from gapless.core.span import DAWN, DOOM, Instant, Span, subtract
 from gapless.store.database import Tx
-from gapless.store.schema import coverage, proof, tally
+from gapless.store.schema import coverage, proof, quarantine, tally
+from gapless.store.schema import series as series_table
 from gapless.store.sql import Statement
 
 _b = bindparam
@@ -63,6 +64,20 @@ _COVERAGE = _Ledger(coverage)
 _PROOF = _Ledger(proof)
 
 
+_WHOLE = Statement(
+    select(series_table.c.name)
+    .join(coverage, coverage.c.series == series_table.c.id)
+    .where(
+        series_table.c.dataset == _b("its_dataset"),
+        coverage.c.start <= _b("lo"),
+        coverage.c.end >= _b("hi"),
+        ~exists().where(
+            quarantine.c.series == series_table.c.id, quarantine.c.start < _b("hi"), quarantine.c.end > _b("lo")
+        ),
+    )
+)
+
+
 def _ledger(job: int | None) -> _Ledger:
     return _COVERAGE if job is None else _PROOF
 
@@ -72,6 +87,11 @@ def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = 
     ledger = _ledger(job)
     lo, hi = (within.start, within.end) if within else (DAWN, DOOM)
     return [Span(*row) for row in tx.rows(ledger.inside, **ledger.key(series, job), lo=lo, hi=hi)]
+
+
+def whole(tx: Tx, dataset: str, span: Span) -> set[str]:
+    """Names of the series of a dataset that are covered from end to end of a span, with nothing in it given up."""
+    return {str(name) for (name,) in tx.rows(_WHOLE, its_dataset=dataset, lo=span.start, hi=span.end)}
 
 
 def ends(tx: Tx, series: int) -> Span | None:

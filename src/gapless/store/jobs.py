@@ -167,6 +167,7 @@ def add(
         "created_at": now,
         "started_at": None,
         "ended_at": None,
+        "params": wish.params,
     }
     made = int(tx.value(_INSERT, **{f"new_{key}": value for key, value in values.items()}))
     begun: Sequence[Instant | None] = starts or [None] * len(series_ids)

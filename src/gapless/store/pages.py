@@ -140,6 +140,35 @@ def take_back(tx: Tx, dataset: Dataset, now: Instant) -> int:
     return len(due)
 
 
+def replace(tx: Tx, dataset: Dataset, series_id: int, its: Span, version: str, read: list[Row]) -> tuple[int, int]:
+    """Put the rows that an answer is read as now in the place of those it was read as before.
+
+    `its` is what the answer proves and `version` which one it is. Returns how many rows are new or changed, and how
+    many are gone; what the ledger counts stays true.
+    """
+    kept = [row for row in read if its.start <= row[0] < its.end]
+    width = 1 + len(dataset.key)
+    covered = [part for one in coverage.spans(tx, series_id, its) if (part := one.clip(its))]
+    before = _tallied(tx, dataset, series_id, covered)
+    gone = rows.keys(tx, dataset, series_id, its, version) - {row[:width] for row in kept}
+    if gone:
+        rows.remove(tx, dataset, series_id, gone)
+    stored = rows.upsert(tx, dataset, series_id, kept)
+    after = _tallied(tx, dataset, series_id, covered)
+    for bucket in before.keys() | after.keys():
+        more = after.get(bucket, 0) - before.get(bucket, 0)
+        if more:
+            tx.run(_TALLY, series=series_id, bucket=bucket, more=more)
+    return stored, len(gone)
+
+
+def _tallied(tx: Tx, dataset: Dataset, series_id: int, covered: list[Span]) -> dict[int, int]:
+    counted: dict[int, int] = {}
+    for part in covered:
+        _add(counted, rows.tally(tx, dataset, series_id, part))
+    return counted
+
+
 def _store(tx: Tx, dataset: Dataset, series_id: int, page: Page) -> tuple[int, dict[int, int], list[Span]]:
     """Write the rows; returns how many changed, what to add to the tallies, and the coverage around the page.
 

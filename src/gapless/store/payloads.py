@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gapless.core.dataset import Dataset
 from gapless.core.page import Raw
-from gapless.core.span import Instant, Span
+from gapless.core.span import Instant, Span, union
 from gapless.store.database import Tx
 from gapless.store.schema import payload
 from gapless.store.schema import series as series_table
@@ -33,18 +34,54 @@ def _keep(insert: Any) -> Any:
 _KEEP = Statement(
     _keep(sqlite_insert(payload).values(**_values)), postgresql=_keep(pg_insert(payload).values(**_values))
 )
+_KEPT = (
+    payload.c.name,
+    payload.c.version,
+    payload.c.start,
+    payload.c.end,
+    payload.c.parser,
+    payload.c.body,
+    payload.c.size,
+    payload.c.fetched_at,
+    payload.c.updated_at,
+)
 _OF_SERIES = Statement(
-    select(
-        payload.c.name,
-        payload.c.version,
-        payload.c.parser,
-        payload.c.body,
-        payload.c.size,
-        payload.c.fetched_at,
-        payload.c.updated_at,
+    select(*_KEPT).where(payload.c.series == _b("series")).order_by(payload.c.name, payload.c.version)
+)
+#: An answer belongs to the stretch in which its span ends, so that each belongs to one.
+_OUTDATED = Statement(
+    select(*_KEPT)
+    .where(
+        payload.c.series == _b("series"),
+        payload.c.parser < _b("newest"),
+        payload.c.end > _b("lo"),
+        payload.c.end <= _b("hi"),
     )
-    .where(payload.c.series == _b("series"))
     .order_by(payload.c.name, payload.c.version)
+)
+_SPANS = Statement(select(payload.c.start, payload.c.end).where(payload.c.series == _b("series")))
+_HELD = Statement(
+    select(
+        series_table.c.name,
+        func.min(payload.c.start),
+        func.max(payload.c.end),
+        func.sum(case((payload.c.parser < _b("newest"), 1), else_=0)),
+    )
+    .join(series_table, series_table.c.id == payload.c.series)
+    .where(series_table.c.dataset == _b("its_dataset"))
+    .group_by(series_table.c.name)
+    .order_by(series_table.c.name)
+)
+_READ_ANEW = Statement(
+    update(payload)
+    .where(
+        payload.c.series == _b("its_series"),
+        payload.c.name == _b("its_name"),
+        payload.c.version == _b("its_version"),
+        payload.c.parser == _b("before"),
+        payload.c.fetched_at == _b("seen"),
+    )
+    .values(parser=_b("newest"))
 )
 _DUE = Statement(
     select(payload.c.series, payload.c.start, payload.c.end)
@@ -62,11 +99,34 @@ class Payload:
     """A raw answer as it is kept."""
 
     raw: Raw
+    #: What it has proven.
+    span: Span
     #: The version of the parser that the rows come from.
     parser: int
     fetched_at: Instant
     #: When it was last different from what was stored before.
     updated_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The answers of a series that are kept."""
+
+    series: str
+    #: From the first instant that one of them proves to the last.
+    span: Span
+    #: How many an older parser has read.
+    outdated: int
+
+
+def own(tx: Tx, dataset: Dataset, name: str, series: int) -> list[Span]:
+    """Periods of a series with an answer of their own, and not only one of a later period that tells them, too."""
+    first = dataset.variant(name).first_own
+    found = []
+    for start, end in tx.rows(_SPANS, series=series):
+        last = dataset.grid.add(end, -1)
+        found.append(Span(start if first is not None and last <= first else last, end))
+    return union(found)
 
 
 def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:
@@ -104,13 +164,31 @@ def of_series(tx: Tx, series: int) -> list[Payload]:
     return [_unpacked(row) for row in tx.rows(_OF_SERIES, series=series)]
 
 
+def held(tx: Tx, dataset: str, parser: int) -> list[Kept]:
+    """The series of a dataset with answers, and how many of them were read by an older parser than `parser`."""
+    found = tx.rows(_HELD, its_dataset=dataset, newest=parser)
+    return [Kept(series=name, span=Span(start, end), outdated=int(old)) for name, start, end, old in found]
+
+
+def outdated(tx: Tx, series: int, within: Span, parser: int) -> list[Payload]:
+    """Answers whose span ends in `within` and that an older parser has read."""
+    return [_unpacked(row) for row in tx.rows(_OUTDATED, series=series, newest=parser, lo=within.start, hi=within.end)]
+
+
+def read_anew(tx: Tx, series: int, one: Payload, parser: int) -> bool:
+    """Note that a better parser has read an answer; False when another one has come in its place."""
+    values = {"its_series": series, "its_name": one.raw.name, "its_version": one.raw.version}
+    return tx.run(_READ_ANEW, **values, before=one.parser, seen=one.fetched_at, newest=parser) == 1
+
+
 def _unpacked(row: Any) -> Payload:
     import pyarrow as pa
 
-    name, version, parser, body, size, fetched_at, updated_at = row
+    name, version, start, end, parser, body, size, fetched_at, updated_at = row
     unpacked = pa.decompress(bytes(body), decompressed_size=size, codec="zstd", asbytes=True)
     return Payload(
         raw=Raw(name=name, version=version, body=unpacked),
+        span=Span(start, end),
         parser=parser,
         fetched_at=fetched_at,
         updated_at=updated_at,

@@ -86,8 +86,11 @@ def create(tx: Tx, dataset: Dataset) -> None:
     native = _SQLITE if tx.name == "sqlite" else _POSTGRES
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]
+    # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
+    order = ' COLLATE "C"' if tx.name == "postgresql" else ""
     for name, kind in zip(names(dataset), _types(dataset), strict=True):
-        columns.append(f'"{name}" {native[kind]}{"" if name in nullable else " NOT NULL"}')
+        ordered = order if kind is Type.TEXT else ""
+        columns.append(f'"{name}" {native[kind]}{ordered}{"" if name in nullable else " NOT NULL"}')
     key = ", ".join(_quoted(["series", "time", *dataset.key]))
     tail = " WITHOUT ROWID" if tx.name == "sqlite" else ""
     tx.cursor.execute(f"CREATE TABLE IF NOT EXISTS {dataset.table} ({', '.join(columns)}, PRIMARY KEY ({key})){tail}")
@@ -169,6 +172,30 @@ def upsert(tx: Tx, dataset: Dataset, series: int, rows: list[Row]) -> int:
         tx.cursor.execute(_values_text(dataset, len(chunk)), [series, *chain.from_iterable(chunk)])
         stored += tx.cursor.rowcount
     return stored
+
+
+def keys(tx: Tx, dataset: Dataset, series: int, within: Span, version: str) -> set[tuple[Any, ...]]:
+    """Time and further key columns of the rows in `within`: of one version, where the dataset keeps several."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    taken = ", ".join([_micros(tx, "time"), *_quoted(dataset.key)])
+    where = f"series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+    if dataset.revisions is not None:
+        where += f' AND "{dataset.revisions.version}" = {mark}'
+    tx.cursor.execute(
+        f"SELECT {taken} FROM {dataset.table} WHERE {where}",
+        (series, within.start, within.end, *([] if dataset.revisions is None else [version])),
+    )
+    return {tuple(row) for row in tx.cursor.fetchall()}
+
+
+def remove(tx: Tx, dataset: Dataset, series: int, lost: set[tuple[Any, ...]]) -> None:
+    """Take away the rows with these keys."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    same = " AND ".join(f"{name} = {mark}" for name in _quoted(dataset.key))
+    tx.cursor.executemany(
+        f"DELETE FROM {dataset.table} WHERE series = {mark} AND time = {_bound(tx)}{f' AND {same}' if same else ''}",
+        [(series, *key) for key in lost],
+    )
 
 
 def _bound(tx: Tx) -> str:
@@ -300,6 +327,16 @@ def newest_values(tx: Tx, dataset: Dataset, series: int, key: str, value: str) -
         f" AS place FROM {dataset.table} WHERE series = {mark}) AS ranked"
         f""" WHERE place = 1 AND "{key}" <> '' ORDER BY time, {record}""",
         (series,),
+    )
+    return {str(one): str(other) for one, other in tx.cursor.fetchall()}
+
+
+def latest_values(tx: Tx, dataset: Dataset, key: str, value: str) -> dict[str, str]:
+    """The value of each key (a text that is not empty) in the newest row that has it, of all series."""
+    newest = ", ".join(f"{name} DESC" for name in ["time", *_quoted(dataset.key)])
+    tx.cursor.execute(
+        f'SELECT "{key}", "{value}" FROM (SELECT *, row_number() OVER (PARTITION BY "{key}" ORDER BY {newest}) AS place'
+        f""" FROM {dataset.table} WHERE "{key}" <> '') AS ranked WHERE place = 1"""
     )
     return {str(one): str(other) for one, other in tx.cursor.fetchall()}
 

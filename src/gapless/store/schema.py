@@ -85,6 +85,7 @@ job = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("found", BigInteger, nullable=False, server_default="0"),
+    Column("params", Text, nullable=False, server_default="{}"),
     _in("state", JobState),
     _whole("job"),
     Index(
@@ -288,6 +289,156 @@ event = Table(
     Column("name", Text, nullable=False),
     Column("message", Text, nullable=False),
     Index("event_job", "job", "id"),
+)
+
+# The settings of a wish, as they were said: a run reads them anew, so `days` counts from that day.
+template = Table(
+    "template",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # JSON, checked when it was saved; a list of the templates that run when its job is done.
+    Column("settings", Text, nullable=False),
+    Column("then", Text, nullable=False, server_default="[]"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("template_name", "name", unique=True),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("template", BigInteger, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("enabled", Integer, nullable=False, server_default="1"),
+    # Whoever moves it makes the run: one of all processes.
+    Column("next_at", BigInteger, nullable=False),
+    # After trouble on the way: not before this instant.
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),
+    # The time that the newest run stood for, and its job.
+    Column("last_at", BigInteger),
+    Column("last_job", BigInteger),
+    Column("runs", Integer, nullable=False, server_default="0"),
+    # Times that were caught up by one run, or refused because the run before was not over.
+    Column("missed", Integer, nullable=False, server_default="0"),
+    Column("refused", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Index("schedule_name", "name", unique=True),
+)
+
+# What is to run when a job has ended: the first step becomes a job, the others wait for that one.
+chain = Table(
+    "chain",
+    metadata,
+    _id(),
+    Column("job", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+    # `done`, or `ended`: also when it is incomplete or failed.
+    Column("after", Text, nullable=False),
+    # JSON: a list of steps, each a kind and the settings of a wish.
+    Column("steps", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("next_job", BigInteger),
+    Column("retry_at", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    CheckConstraint("state IN ('waiting', 'started', 'failed')", name="chain_state_is_known"),
+    CheckConstraint("after IN ('done', 'ended')", name="chain_after_is_known"),
+    Index("chain_job", "job"),
+    Index(
+        "chain_waiting",
+        "id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+)
+
+# Whom to tell. Address and secret are used, never shown.
+notification = Table(
+    "notification",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False, server_default=""),
+    # Separated by commas: done, incomplete, failed, cancelled, waiting.
+    Column("events", Text, nullable=False),
+    Column("enabled", Integer, nullable=False, server_default="1"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("notification_name", "name", unique=True),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id(),
+    Column("notification", BigInteger, nullable=False),
+    Column("job", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    # Tells one event of a job from the next of the same kind: when it ended, or until when it waits.
+    Column("occasion", BigInteger, nullable=False),
+    # JSON: what is told, as it was at that moment.
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("retry_at", BigInteger, nullable=False),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    CheckConstraint("state IN ('waiting', 'sent', 'failed')", name="delivery_state_is_known"),
+    Index("delivery_event", "notification", "job", "event", "occasion", unique=True),
+    Index(
+        "delivery_waiting",
+        "retry_at",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+)
+
+forecast = Table(
+    "forecast",
+    metadata,
+    _id(),
+    Column("job", BigInteger, nullable=False),
+    Column("budget", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # Requests that were made, that were left, and that jobs before it had left; its share of the budget.
+    Column("requests", BigInteger, nullable=False),
+    Column("left", BigInteger, nullable=False),
+    Column("ahead", BigInteger, nullable=False),
+    Column("share", Float, nullable=False),
+    # What the pace was learned from.
+    Column("basis", Text, nullable=False),
+    # Seconds: of work, of waiting that was certain, and what was said.
+    Column("work", Float, nullable=False),
+    Column("idle", Float, nullable=False),
+    Column("p50", Float, nullable=False),
+    Column("p90", Float, nullable=False),
+    # How the job ended, empty before that, and the seconds it really took, pauses left out.
+    Column("outcome", Text, nullable=False, server_default=""),
+    Column("actual", Float),
+    Index("forecast_job", "job", "id"),
+    Index("forecast_budget", "budget", "id"),
+    Index("forecast_open", "job", sqlite_where=text("outcome = ''"), postgresql_where=text("outcome = ''")),
+)
+
+# For how many days things are kept that have ended; what is not named here has a default in `engine/retention.py`.
+retention = Table(
+    "retention",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("days", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 account = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +51,8 @@ COLUMNS = (
     case((job.c.direction == Direction.BOTH.value, 1), else_=0).label("may_turn"),
     job.c.created_at.label("wished_at"),
     job.c.priority,
+    job.c.kind,
+    job.c.params,
 )
 JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 
@@ -219,6 +221,9 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+_ANY_RUNNING = Statement(
+    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_RUNNING)).limit(1)
+)
 _UNDER_WAY = Statement(
     select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
         segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
@@ -246,6 +251,19 @@ _TAKEN = Statement(
     select(func.count()).where(
         segment.c.job == _b("job"), segment.c.series == _b("series"), among(segment.c.state, [*LIVE, _HELD])
     )
+)
+_beside = segment.alias("beside")
+_STOPPED_BY = Statement(
+    select(segment.c.job)
+    .distinct()
+    .join(job, job.c.id == segment.c.job)
+    .where(
+        job.c.state == word(JobState.RUNNING.value),
+        segment.c.state == word(_WAITING),
+        segment.c.budget == _b("its_budget"),
+        ~exists().where(_beside.c.job == segment.c.job, _beside.c.state == word(_RUNNING)),
+    )
+    .order_by(segment.c.job)
 )
 
 
@@ -330,6 +348,10 @@ class Held:
     def is_backward(self) -> bool:
         """Whether the newest part comes first."""
         return self.direction == Direction.BACKWARD.value
+
+    def at(self, cursor: Instant) -> Held:
+        """The same segment with its cursor elsewhere."""
+        return replace(self, cursor=cursor)
 
 
 def fence(tx: Tx, lease: Lease) -> Held | None:
@@ -475,6 +497,11 @@ def has_live(tx: Tx, job_id: int) -> bool:
     return tx.one(_ANY_LIVE, job=job_id) is not None
 
 
+def has_running(tx: Tx, job_id: int) -> bool:
+    """Whether a slot has a segment of a job."""
+    return tx.one(_ANY_RUNNING, job=job_id) is not None
+
+
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
     """Segments by state, rows and requests of a job."""
     found = tx.rows(_COUNT, job=job_id)
@@ -508,6 +535,11 @@ def of_worker(tx: Tx, worker: str) -> list[tuple[int, int, str, Instant]]:
 def is_taken(tx: Tx, job_id: int, series_id: int) -> bool:
     """Whether a job has a segment of this series that waits, runs, or is held until the owner acts."""
     return int(tx.value(_TAKEN, job=job_id, series=series_id)) > 0
+
+
+def stopped_by(tx: Tx, budget: str) -> list[int]:
+    """Jobs that have begun, and of which nothing runs while something waits for a budget."""
+    return [int(one) for (one,) in tx.rows(_STOPPED_BY, its_budget=budget)]
 
 
 def sweep(tx: Tx, job_id: int) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
@@ -10,6 +12,8 @@ from gapless.store.database import Tx
 from gapless.store.schema import series
 from gapless.store.sql import Statement
 
+#: From so many series on one look at all of them is cheaper than a look at each.
+MANY = 16
 _b = bindparam
 _BY_NAME = Statement(select(series.c.id).where(series.c.dataset == _b("dataset"), series.c.name == _b("name")))
 _INSERT = Statement(
@@ -17,6 +21,7 @@ _INSERT = Statement(
     postgresql=pg_insert(series).values(dataset=_b("dataset"), name=_b("name")).on_conflict_do_nothing(),
 )
 _NAMES = Statement(select(series.c.name).where(series.c.dataset == _b("dataset")).order_by(series.c.name))
+_IDS = Statement(select(series.c.id, series.c.name).where(series.c.dataset == _b("dataset")))
 _SINCE = Statement(select(series.c.since, series.c.since_at).where(series.c.id == _b("series")))
 _lock = select(series.c.id).where(series.c.id == _b("series"))
 _LOCK = Statement(_lock.with_for_update())
@@ -58,6 +63,12 @@ def ensure(tx: Tx, dataset: str, name: str) -> int:
         known = find(tx, dataset, name)
     assert known is not None
     return known
+
+
+def ensure_all(tx: Tx, dataset: str, wanted: Sequence[str]) -> list[int]:
+    """The ids of series in their order; many are looked up at once."""
+    known = {str(name): int(one) for one, name in tx.rows(_IDS, dataset=dataset)} if len(wanted) >= MANY else {}
+    return [known.get(name) or ensure(tx, dataset, name) for name in wanted]
 
 
 def names(tx: Tx, dataset: str) -> list[str]:

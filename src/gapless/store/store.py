@@ -19,9 +19,10 @@ from gapless.store.sqlite import SQLite, dbapi
 
 T = TypeVar("T")
 
-#: The revision of `migrations/` that this program needs.
-HEAD = "0007"
-_KNOWN = ["0001", "0002", "0003", "0007"]
+#: The revisions of `migrations/`; a file is named after its own.
+_KNOWN = sorted(one.name[1:5] for one in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
+#: The one that this program needs.
+HEAD = _KNOWN[-1]
 
 
 class Store:

@@ -14,15 +14,16 @@ from gapless.core.dataset import Dataset
 from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction, Mode
 from gapless.core.page import Ask, Page, Shape
-from gapless.core.paging import Window, is_thin_page, next_ask, open_part, relax, widen
+from gapless.core.paging import Window, fit, goes_on, is_thin_page, next_ask, open_part, relax, widen
 from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
-from gapless.core.span import Instant, Span, subtract, union
+from gapless.core.span import Instant, Span, intersect, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, pages, quarantine, segments
+from gapless.store import coverage, pages, payloads, quarantine, segments, series
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
+from gapless.work.base import Asked, Left
 
 _time_of = itemgetter(0)
 
@@ -30,25 +31,6 @@ _time_of = itemgetter(0)
 def same(dataset: Dataset, series: str) -> str:  # noqa: ARG001  the form of a directory
     """The source calls a series what we call it."""
     return series
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request that is about to leave, and the frontier as it was then."""
-
-    ask: Ask
-    now: Instant
-    is_backward: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """What a segment still misses, next to where its cursor is; without spans nothing is left at all."""
-
-    spans: list[Span]
-    is_backward: bool
-    #: Cells that this segment may not ask for.
-    given_up: list[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +43,16 @@ class Collect:
     series: str
     #: The source's own word for a series; raises `UnknownSeries`.
     alias: Callable[[Dataset, str], str] = same
+    #: Whether only periods with a statement of their own count as covered.
+    own: bool = False
+    #: Where what its job wants ends, if this segment reaches it.
+    until: Instant | None = None
 
     @property
     def shape(self) -> Shape:
-        """How the source pages."""
-        return self.source.shape(self.dataset, self.series)
+        """How the source pages; one period a request, where each is to have a statement of its own."""
+        shape = self.source.shape(self.dataset, self.series)
+        return replace(shape, rows=1) if self.own else shape
 
     def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
         """What a segment still misses; raises `LeaseLost`.
@@ -78,12 +65,24 @@ class Collect:
         return self.left(tx, lease.segment, held, now, suspects)
 
     def ask(self, left: Left, series: str, window: Window, now: Instant) -> Asked | None:
-        """The next request of a segment, or None when nothing is missing that may be asked for."""
+        """The next request of a segment, or None when nothing is missing that may be asked for.
+
+        Raises `UnknownSeries` where the source has no word for the series.
+        """
         spans = open_part(left.spans, left.given_up, left.is_backward)
         if not spans:
             return None
         span, limit = next_ask(self.dataset.grid, spans, window, left.is_backward)
-        return Asked(ask=Ask(series=series, span=span, limit=limit), now=now, is_backward=left.is_backward)
+        walk = window.walk if goes_on(window.walk, spans, left.is_backward) else None
+        ask = Ask(
+            series=series,
+            span=span if walk is None else walk.left,
+            limit=limit,
+            alias=self.alias(self.dataset, self.series),
+            is_backward=left.is_backward,
+            walk=walk,
+        )
+        return Asked(ask=ask, now=now, is_backward=left.is_backward)
 
     def left(self, tx: Tx, segment: Segment, held: Held, now: Instant, suspects: Sequence[Span] = ()) -> Left:
         """What a segment still misses, as far as one look goes."""
@@ -102,6 +101,8 @@ class Collect:
                 backward=is_backward,
                 job=held.job if mode is Mode.ALL else None,
             )
+            if self.own:
+                known = intersect(known, payloads.own(tx, self.dataset, self.series, held.series))
             looked_at = bounds
             if seen_to is not None:
                 looked_at = Span(seen_to, bounds.end) if is_backward else Span(bounds.start, seen_to)
@@ -136,9 +137,18 @@ class Collect:
 
     def fetch(self, asked: Asked) -> Page:
         """Send the request; what the reply proves is cut at the frontier as it was when it left."""
-        ask = replace(asked.ask, alias=self.alias(self.dataset, self.series))
-        page = self.source.fetch(self.dataset, ask, asked.now)
-        return self.cut(page, asked)
+        ask = asked.ask
+        if self.dataset.revisions is not None and not self.own:
+            ask = replace(ask, is_last=self._is_last(ask.span.end, asked.now))
+        return self.cut(self.source.fetch(self.dataset, ask, asked.now), asked)
+
+    def _is_last(self, end: Instant, now: Instant) -> bool:
+        """Whether a later record that may tell of this one, too, could be had and is not."""
+        if end != self.until or end >= self.dataset.frontier(now, self.series):
+            return False
+        with self.store.read() as tx:
+            its = series.find(tx, self.dataset.name, self.series)
+            return its is not None and not coverage.spans(tx, its, Span(end, self.dataset.grid.add(end, 1)))
 
     def cut(self, page: Page, asked: Asked) -> Page:
         """A page without what may still change: the frontier is the earlier of our clock's and the source's."""
@@ -166,8 +176,12 @@ class Collect:
 
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
+        if self.shape.cap is not None:
+            return fit(window, self.shape, asked.ask.limit, len(page.rows))
         if asked.is_backward or not self.shape.jumps_back:
-            return relax(window, self.shape)
+            # Of a page that proves nothing a narrow window learns nothing: it has not got past what is spoilt.
+            known = window if page.proven is None else relax(window, self.shape)
+            return known if known.walk is page.walk else replace(known, walk=page.walk)
         times = list(map(_time_of, page.rows))
         return widen(window, self.dataset.grid, self.shape, asked.ask.span, asked.ask.limit, times)
 
@@ -180,13 +194,10 @@ class Collect:
         return Direction.BACKWARD.value if is_thin_page(asked.ask.span, self.dataset.grid, times) else None
 
 
-def halved(window: Window) -> Window:
-    """A window of half the rows, to isolate what spoils a reply."""
-    return replace(window, limit=max(1, window.limit // 2), forward=max(1, window.forward // 2))
-
-
 def is_unanswered(asked: Asked, page: Page) -> bool:
     """Whether a page settles nothing of what was asked: it lies past the frontier of the source's clock."""
     if page.nothing_before is not None and page.nothing_before > asked.ask.span.start:
+        return False
+    if page.walk is not None:
         return False
     return page.proven is None or subtract([asked.ask.span], [page.proven]) == [asked.ask.span]

@@ -37,6 +37,17 @@ def _malformed(reply: Reply, fault: Fault) -> Reply:  # noqa: ARG001
     return _lines(reply, lambda line: line.update({name: "oops" for name in ("thstrm", "rcept_dt") if name in line}))
 
 
+def _shifted(reply: Reply, fault: Fault) -> Reply:  # noqa: ARG001
+    """A filing of an earlier page has gone: the first line of a last page stands on the page before it."""
+    if not reply.body.startswith(b'{"status":"000"'):
+        return reply
+    told = msgspec.json.decode(reply.body)
+    if 1 < told.get("page_no", 0) == told["total_page"]:
+        told["total_count"] -= 1
+        del told["list"][0]
+    return msgspec.structs.replace(reply, body=msgspec.json.encode(told))
+
+
 def _lines(reply: Reply, change: Callable[[dict[str, str]], object]) -> Reply:
     """The reply with every line of its list changed."""
     if not reply.body.startswith(b'{"status":"000"'):
@@ -52,4 +63,5 @@ SPOILS: Mapping[str, Spoil] = {
     "code": _code,
     "missing_field": _missing,
     "malformed_row": _malformed,
+    "shifted": _shifted,
 }

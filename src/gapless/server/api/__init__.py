@@ -7,18 +7,24 @@ from fastapi import APIRouter
 from gapless.server.api import (
     accounts,
     audit,
+    chains,
     coverage,
     create,
+    forecast,
     health,
     jobs,
     live,
     machine,
+    notifications,
     reference,
+    schedules,
     series,
     session,
+    templates,
 )
 
-_MODULES = (health, session, jobs, create, coverage, series, machine, accounts, audit, live, reference)
+_WORKFLOW = (templates, schedules, chains, notifications, forecast)
+_MODULES = (health, session, jobs, create, coverage, series, machine, *_WORKFLOW, accounts, audit, live, reference)
 
 
 def routers() -> list[APIRouter]:

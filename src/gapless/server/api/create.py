@@ -164,7 +164,7 @@ def _again(server: Context, history: Gapless, known: demands.Demand, digest: str
 
 
 def _make(server: Context, history: Gapless, body: Fill) -> int:
-    _check_room(history)
+    check_room(history)
     wish = body.wish(history)
     if body.plan_id:
         _check_plan(server, history, body, wish)
@@ -179,7 +179,7 @@ def _make(server: Context, history: Gapless, body: Fill) -> int:
     return made.job.id
 
 
-def _check_room(history: Gapless) -> None:
+def check_room(history: Gapless) -> None:
     """Raise `Problem` 429 where too many jobs wait."""
     with history.store.read() as tx:
         waiting = stored.states(tx).get(JobState.PENDING.value, 0)

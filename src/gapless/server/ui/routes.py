@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 mount_static = assets.mount
 
 #: Pages in the navigation, in order; the icon is `i-NAME`, the word `nav.NAME`.
-NAVIGATION = ["jobs", "coverage", "series", "system", "settings"]
+NAVIGATION = ["jobs", "coverage", "series", "templates", "schedules", "system", "settings"]
 #: Columns by which the list of jobs can be sorted.
 SORTS = ("series", "state")
 #: Modules that every page needs, loaded beside its own.
@@ -159,6 +159,18 @@ def chosen(asked: dict[str, str], listed: list[dict[str, Any]], today: datetime)
         "start_year": start[:4] if by_year and start else str(today.year - 10),
         "end_year": end[:4] if by_year and end else str(today.year - 1),
     }
+
+
+@router.get("/templates")
+def templates(request: Request, server: Server) -> Response:
+    """Wishes under names."""
+    return page(request, "templates", datasets=datasets_json(server.history))
+
+
+@router.get("/schedules")
+def schedules(request: Request) -> Response:
+    """Templates that run by the clock."""
+    return page(request, "schedules")
 
 
 @router.get("/system")

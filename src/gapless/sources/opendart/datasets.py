@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from gapless.core.dataset import Axis, Column, Dataset, Directory, Revisions, Type, Variant
+from gapless.core.dataset import Axis, Column, Dataset, Directory, Grouping, Revisions, Type, Variant
 from gapless.core.grid import Months, Steps
 from gapless.core.span import DAY, HOUR, Instant, instant
 
@@ -19,6 +19,8 @@ QUARTER, HALF, THREE_QUARTERS, ANNUAL = "11013", "11012", "11014", "11011"
 SERVED_FROM = 2015
 #: Years that an annual report tells: its own and two before.
 REACH = 3
+#: The series of all companies.
+EVERYBODY = "all"
 #: What reads a dividend table; a higher number reads stored answers anew.
 PARSER = 1
 
@@ -35,7 +37,9 @@ def year_of(start: Instant) -> int:
 
 def _report(days: int, earliest: int, doc: str) -> Variant:
     # Two days of grace: a deadline on a weekend moves to the Monday after it.
-    return Variant(settle=timedelta(days=days + 2), earliest=year_start(earliest), doc=doc)
+    return Variant(
+        settle=timedelta(days=days + 2), earliest=year_start(earliest), first_own=year_start(SERVED_FROM), doc=doc
+    )
 
 
 #: Due 90 days after the year, the others 45 days after their period: told as days after the end of the year.
@@ -68,6 +72,41 @@ COMPANIES = Dataset(
     zone=ZONE,
     example="all",
     pattern="all",
+    grouping=Grouping(
+        dataset="dart.disclosures",
+        key="stock_code",
+        column="corp_cls",
+        names={"KOSPI": "Y", "KOSDAQ": "K", "KONEX": "N"},
+        fill="gapless fill dart.disclosures all --days 120",
+    ),
+    period=timedelta(days=1),
+)
+DISCLOSURES = Dataset(
+    name="dart.disclosures",
+    source="dart",
+    grid=DAYS,
+    axis=Axis.EVENT,
+    columns=(
+        Column(name="rcept_no", type=Type.TEXT, doc="receipt number of the filing"),
+        Column(name="rcept_dt", type=Type.DATE, doc="day of the receipt, in Seoul"),
+        Column(name="corp_code", type=Type.TEXT, doc="of the company it is about"),
+        Column(name="corp_name", type=Type.TEXT, doc="as of that day"),
+        Column(name="stock_code", type=Type.TEXT, doc="as of that day; empty for companies without one"),
+        Column(name="corp_cls", type=Type.TEXT, doc="Y KOSPI, K KOSDAQ, N KONEX, E none of them"),
+        Column(name="report_nm", type=Type.TEXT, doc="what it is called; corrections begin with [기재정정]"),
+        Column(name="flr_nm", type=Type.TEXT, doc="who has filed it"),
+        Column(name="rm", type=Type.TEXT, doc="remarks when it was fetched: 정 a correction follows, 철 withdrawn, …"),
+        Column(name="url", type=Type.TEXT, doc="where people read it; not to be crawled"),
+    ),
+    key=("rcept_no",),
+    # A day takes filings until it is over; an hour later its listing stands still.
+    settle=timedelta(hours=1),
+    zone=ZONE,
+    example="all, 005930, 00126380 or all/I",
+    pattern=r"(all|[0-9A-Za-z]{6}|\d{8})(/[A-J](\d{3})?)?",
+    directory=Directory(
+        dataset="dart.companies", series="all", key="stock_code", value="corp_code", pattern="[0-9A-Za-z]{6}"
+    ),
     period=timedelta(days=1),
 )
 DIVIDENDS = Dataset(

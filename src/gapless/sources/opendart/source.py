@@ -5,13 +5,18 @@ What a reply proves; everything is cut at the frontier, which stands at the fili
 | asked | reply | proves |
 |---|---|---|
 | alotMatter, annual report of year Y | 000 | fiscal years Y, Y-1 and Y-2: the table has a column for each |
-| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is. Until March of |
-| | | Y + 2 it may still come (late, or of a year that ends later than December): it is asked for again a month later |
+| | 013 | year Y alone: there is no such report. What a later report tells of Y stays what it is, and where that of |
+| | | Y + 1 is due and was not asked for, it is asked for before Y counts as told. Until March of Y + 2 the report |
+| | | may still come (late, or of a year that ends later than December): it is asked for again a month later |
 | annual report of 2015, the first that is served | 000 or 013 | 2013, 2014 and 2015: nothing else tells the first two |
 | alotMatter, a quarterly or half-year report of Y | 000 or 013 | year Y alone: its other columns are whole years |
+| list.json, the days `[start, end)` | a page, in the direction of | the days before the one that it ends in; the last |
+| | the work | page: all of them |
+| | 013 to the first page | all of them: nothing was filed |
 | corpCode.xml | a zip | every company as of today: all days up to today |
 | anything | another status, a page, a cut body | nothing; `statuses` says what follows |
 
+A listing of all companies goes over 89 days at most, one of a company over any span.
 Asking for 2013 or 2014 asks the report of 2015. A stock code means the company that has it today (`dart.companies`).
 All endpoints share one budget a key: at most 10 a second, 20,000 a day that starts at midnight in Seoul.
 Facts and their sources: the project's notes on OpenDART.
@@ -26,7 +31,7 @@ import msgspec
 from gapless.core.dataset import Dataset
 from gapless.core.errors import BadReply, SchemaChanged, Unauthorized, UsageError
 from gapless.core.pacing import Limit
-from gapless.core.page import Ask, Page, Raw, Row, Shape
+from gapless.core.page import Ask, Page, Raw, Row, Shape, Walk
 from gapless.core.span import DAY, HOUR, Instant, Span
 from gapless.sources.http import Http, Reply
 from gapless.sources.opendart.companies import FIRST, read_companies
@@ -34,13 +39,16 @@ from gapless.sources.opendart.datasets import (
     ANNUAL,
     COMPANIES,
     DAYS,
+    DISCLOSURES,
     DIVIDENDS,
+    EVERYBODY,
     REACH,
     SERVED_FROM,
     YEARS,
     year_of,
     year_start,
 )
+from gapless.sources.opendart.disclosures import LINES, WINDOW, query, read_listing
 from gapless.sources.opendart.statuses import EMPTY, GOOD, SETTING, Outcome, failure, no_answer
 from gapless.sources.opendart.table import DPS, Line, Statement, is_spoilt, read_table
 
@@ -52,6 +60,8 @@ EVERY_DAY = 1_000_000
 LATEST = 90 * DAY
 #: How long "no such report" is believed before.
 AGAIN = 30 * DAY
+#: Filings a day, of all companies and of one, until it is known.
+A_DAY, A_DAY_OF_ONE = 400.0, 0.2
 _FACTS = [column.name for column in DIVIDENDS.columns if column.type == "decimal"]
 
 
@@ -66,13 +76,14 @@ class Dart:
 
     name = "dart"
     default_url = "https://opendart.fss.or.kr"
-    datasets: Mapping[str, Dataset] = {one.name: one for one in (COMPANIES, DIVIDENDS)}
+    datasets: Mapping[str, Dataset] = {one.name: one for one in (COMPANIES, DIVIDENDS, DISCLOSURES)}
 
     def __init__(self, http: Http) -> None:
         self._http = http
         self._fetch: dict[str, Callable[[Ask, Instant], Page]] = {
             COMPANIES.name: self._companies,
             DIVIDENDS.name: self._dividends,
+            DISCLOSURES.name: self._disclosures,
         }
 
     @property
@@ -86,9 +97,16 @@ class Dart:
             raise UsageError(f"{SETTING}: is not set", field=SETTING, hint="opendart.fss.or.kr gives one to everybody")
 
     def shape(self, dataset: Dataset, series: str) -> Shape:
-        """An annual report tells three years, another one its own; the directory tells every day at once."""
+        """An annual report tells three years, another one its own; the directory tells every day at once.
+
+        Filings are listed in pages. How many there may be is a guess until some are stored.
+        """
         if dataset.name == COMPANIES.name:
             return Shape(rows=EVERY_DAY, jumps_back=False)
+        if dataset.name == DISCLOSURES.name and series.partition("/")[0] == EVERYBODY:
+            return Shape(rows=WINDOW, jumps_back=False, listed=LINES, guess=A_DAY)
+        if dataset.name == DISCLOSURES.name:
+            return Shape(rows=EVERY_DAY, jumps_back=False, listed=LINES, guess=A_DAY_OF_ONE)
         return Shape(rows=reach_of(series), jumps_back=False)
 
     def limit(self, dataset: Dataset) -> Limit:  # noqa: ARG002  all endpoints share one budget
@@ -98,6 +116,20 @@ class Dart:
     def fetch(self, dataset: Dataset, ask: Ask, now: Instant) -> Page:
         """One reply; see the table above for what it proves."""
         return self._fetch[dataset.name](ask, now)
+
+    def reread(self, dataset: Dataset, series: str, raw: Raw) -> list[Row]:  # noqa: ARG002  one dataset keeps answers
+        """The rows of a stored dividend table; "no such report" has none."""
+        if raw.version == EMPTY:
+            return []
+        year = int(raw.name)
+        try:
+            return rows_of(read_lines(raw.body), year, series.rpartition("/")[2])
+        except msgspec.MsgspecError as error:
+            raise BadReply(
+                f"the stored answer of {series}, {year} cannot be read: {error}",
+                source=self.name,
+                hint="`gapless fill --mode all` of that year asks for it again",
+            ) from None
 
     def catalogue(self) -> list[tuple[str, str]]:
         """Companies with a stock code, from corpCode.xml."""
@@ -126,10 +158,14 @@ class Dart:
         rows = [row for row in read_companies(reply) if row[0] < end]
         return Page(rows=rows, proven=Span(FIRST, end), source_time=reply.source_time)
 
+    def _disclosures(self, ask: Ask, now: Instant) -> Page:  # noqa: ARG002  a day is over by the frontier
+        return read_listing(self._get("/api/list.json", *query(ask)), ask)
+
     def _dividends(self, ask: Ask, now: Instant) -> Page:
-        report = ask.series.rpartition("/")[2]
-        year = max(year_of(YEARS.add(ask.span.end, -1)), SERVED_FROM)
-        reach = reach_of(ask.series)
+        first = max(year_of(YEARS.add(ask.span.end, -1)), SERVED_FROM)
+        # After "no such report" the one of the next year is asked for, which tells of this one, too.
+        year = first if ask.walk is None else first + 1
+        report, reach = ask.series.rpartition("/")[2], reach_of(ask.series)
         reply = self._get(
             "/api/alotMatter.json", ("corp_code", ask.alias), ("bsns_year", str(year)), ("reprt_code", report)
         )
@@ -139,21 +175,34 @@ class Dart:
             raise no_answer(reply) from None
         except msgspec.ValidationError as error:
             raise _changed(str(error)) from None
-        proven = Span(year_start(year - reach + 1), year_start(year + 1))
         if outcome.status == EMPTY:
-            # Of the years before, other reports may tell something; of those before the first one, none does.
-            start = proven.start if year == SERVED_FROM else year_start(year)
-            raw = Raw(name=str(year), version=EMPTY, body=reply.body, again_at=_again(year, now))
-            return Page(rows=[], proven=Span(start, proven.end), source_time=reply.source_time, raw=raw)
+            return _nothing(reply, ask, first, year, now)
         if outcome.status != GOOD:
             raise failure(outcome)
         lines = _lines(reply.body, ask, year)
+        start = _oldest(first) if year > first else year_start(year - reach + 1)
         return Page(
             rows=rows_of(lines, year, report),
-            proven=proven,
+            proven=Span(min(start, year_start(year - reach + 1)), year_start(year + 1)),
             source_time=reply.source_time,
             raw=Raw(name=str(year), version=lines[0].rcept_no, body=reply.body),
         )
+
+
+def _nothing(reply: Reply, ask: Ask, first: int, year: int, now: Instant) -> Page:
+    """What "no such report" is worth: of its year a report of the next one may tell, where there may be one."""
+    if ask.is_last and year == first and reach_of(ask.series) > 1:
+        walk = Walk(asked=ask.span, is_backward=ask.is_backward, left=ask.span, page=2, total=0, held=())
+        return Page(rows=[], proven=None, source_time=reply.source_time, walk=walk)
+    raw = Raw(name=str(year), version=EMPTY, body=reply.body, again_at=_again(year, now))
+    # Of the years before, other reports may tell something.
+    proven = Span(_oldest(first) if reach_of(ask.series) > 1 else year_start(first), year_start(year + 1))
+    return Page(rows=[], proven=proven, source_time=reply.source_time, raw=raw)
+
+
+def _oldest(first: int) -> Instant:
+    """From where on nothing but the report of `first` and later ones could tell: of the years before 2015 only that."""
+    return year_start(first - REACH + 1 if first == SERVED_FROM else first)
 
 
 def _again(year: int, now: Instant) -> Instant | None:

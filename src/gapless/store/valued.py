@@ -1,0 +1,144 @@
+"""Events and their values: imported rows, and one bulk update of all events of a company.
+
+Importing never touches a value; valuing touches nothing else. Measured here for 100 events: SQLite's fastest way is one
+prepared UPDATE by primary key (executemany), PostgreSQL's one UPDATE … FROM unnest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from gapless.core.dataset import Type
+from gapless.core.events import EVENTS, FLOATS, INTS, KEY, VALUED
+from gapless.core.span import Instant
+from gapless.store.database import Tx
+from gapless.store.rows import CHUNK
+
+_IMPORTED = ("time", *KEY, "origin", "certainty", "facts")
+_EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
+_NATIVE = {**dict.fromkeys(FLOATS, "double precision"), **dict.fromkeys(INTS, "bigint")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """One event as it is imported."""
+
+    time: Instant
+    kind: str
+    id: str
+    origin: str
+    certainty: str
+    facts: str
+
+    def row(self) -> tuple[Any, ...]:
+        """In the order of the columns."""
+        return (self.time, self.kind, self.id, self.origin, self.certainty, self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What valuing needs of one: its key."""
+
+    time: Instant
+    kind: str
+    id: str
+
+
+def add(tx: Tx, series: int, events: Sequence[Imported]) -> int:
+    """Import events of one company; returns how many are new or changed. Values stay as they are."""
+    stored = 0
+    for at in range(0, len(events), CHUNK):
+        chunk = [one.row() for one in events[at : at + CHUNK]]
+        if tx.name == "postgresql":
+            tx.cursor.execute(_import_unnest(), (series, *map(list, zip(*chunk, strict=True))))
+        else:
+            tx.cursor.execute(_import_values(len(chunk)), [series, *chain.from_iterable(chunk)])
+        stored += tx.cursor.rowcount
+    return stored
+
+
+def of_company(tx: Tx, series: int, *, all_of_them: bool) -> list[Event]:
+    """The events of a company by time; those that have no values yet, or all."""
+    mark, micros = ("?", "time") if tx.name == "sqlite" else ("%s", "(extract(epoch FROM time) * 1000000)::bigint")
+    only = "" if all_of_them else " AND valued_at IS NULL"
+    tx.cursor.execute(
+        f"SELECT {micros}, kind, id FROM {EVENTS.table} WHERE series = {mark}{only} ORDER BY 1, 2, 3", (series,)
+    )
+    return [Event(int(time), str(kind), str(key)) for time, kind, key in tx.cursor.fetchall()]
+
+
+def companies(tx: Tx, *, all_of_them: bool) -> list[tuple[str, int]]:
+    """Companies with events to value, and how many."""
+    only = "" if all_of_them else " WHERE e.valued_at IS NULL"
+    tx.cursor.execute(
+        f"SELECT s.name, count(*) FROM {EVENTS.table} AS e JOIN series AS s ON s.id = e.series{only}"
+        " GROUP BY s.name ORDER BY s.name"
+    )
+    return [(str(name), int(count)) for name, count in tx.cursor.fetchall()]
+
+
+def write(tx: Tx, series: int, valued: Sequence[tuple[Any, ...]]) -> int:
+    """Write the values of all events of a company in one statement: rows of `VALUED`, then time, kind and id.
+
+    Times are instants. Returns how many rows there were.
+    """
+    if not valued:
+        return 0
+    if tx.name == "postgresql":
+        tx.cursor.execute(_update_unnest(), (*map(list, zip(*valued, strict=True)), series))
+    else:
+        tx.cursor.executemany(_update_text(), [(*row, series) for row in valued])
+    return int(tx.cursor.rowcount)
+
+
+def _conflict(differs: str) -> str:
+    rest = [name for name in _IMPORTED if name not in ("time", *KEY)]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in rest)
+    mine, theirs = (", ".join(f"{side}.{name}" for name in rest) for side in (EVENTS.table, "excluded"))
+    return f"ON CONFLICT (series, time, kind, id) DO UPDATE SET {sets} WHERE ({mine}) {differs} ({theirs})"
+
+
+@lru_cache(maxsize=CHUNK)
+def _import_values(count: int) -> str:
+    one = f"(?1, {', '.join(['?'] * len(_IMPORTED))})"
+    values = ", ".join([one] * count)
+    columns = ", ".join(_IMPORTED)
+    return f"INSERT INTO {EVENTS.table} (series, {columns}) VALUES {values} {_conflict('IS NOT')}"
+
+
+@lru_cache(maxsize=1)
+def _import_unnest() -> str:
+    arrays = ", ".join(["%b::bigint[]", *["%b::text[]"] * (len(_IMPORTED) - 1)])
+    names = [f"c{i}" for i in range(len(_IMPORTED))]
+    taken = ", ".join([f"{_EPOCH} + c0 * interval '1 microsecond'", *names[1:]])
+    return (
+        f"INSERT INTO {EVENTS.table} (series, {', '.join(_IMPORTED)}) SELECT %b::bigint, {taken}"
+        f" FROM unnest({arrays}) AS page({', '.join(names)}) {_conflict('IS DISTINCT FROM')}"
+    )
+
+
+@lru_cache(maxsize=1)
+def _update_text() -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in VALUED)
+    return f"UPDATE {EVENTS.table} SET {sets} WHERE time = ? AND kind = ? AND id = ? AND series = ?"
+
+
+@lru_cache(maxsize=1)
+def _update_unnest() -> str:
+    types = {column.name: column.type for column in EVENTS.columns}
+    arrays, sets = [], []
+    for name in VALUED:
+        is_time = types[name] is Type.TIME
+        arrays.append(f"%b::{'bigint' if is_time else _NATIVE.get(name, 'text')}[]")
+        sets.append(f'"{name}" = ' + (f"{_EPOCH} + u.{name} * interval '1 microsecond'" if is_time else f"u.{name}"))
+    arrays += ["%b::bigint[]", "%b::text[]", "%b::text[]"]
+    return (
+        f"UPDATE {EVENTS.table} AS e SET {', '.join(sets)} FROM unnest({', '.join(arrays)})"
+        f" AS u({', '.join([*VALUED, 'at_time', 'at_kind', 'at_id'])})"
+        f" WHERE e.series = %b::bigint AND e.time = {_EPOCH} + u.at_time * interval '1 microsecond'"
+        " AND e.kind = u.at_kind AND e.id = u.at_id"
+    )

@@ -1,0 +1,297 @@
+"""Value the events of a company: each question to the provider once, then all events at once, in one bulk update.
+
+A segment is one company. Answers stay in memory until the last one is there; then values, raw answers and the proof
+that the company was gone over are one transaction. So a crash repeats the questions of the companies under way and
+nothing else. What the key's plan does not cover leaves its values empty with that reason; a company whose prices it
+does not cover, or which is unknown, is held and stays listed, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from gapless.core.clock import Clock
+from gapless.core.dataset import Dataset
+from gapless.core.errors import NotCovered, UnknownSeries
+from gapless.core.events import VALUED
+from gapless.core.pacing import Limit
+from gapless.core.page import Page, Raw, Shape
+from gapless.core.paging import Window
+from gapless.core.segment import Lease
+from gapless.core.span import HOUR, Instant, Span, moment
+from gapless.core.valuation import VALUES, value
+from gapless.sources.fmp import Fmp
+from gapless.sources.fmp.records import ENDPOINTS, Endpoint
+from gapless.store import events, payloads, valued
+from gapless.store.database import Tx
+from gapless.store.store import Store
+from gapless.store.valued import Event
+from gapless.work.answers import inputs_of
+from gapless.work.base import Asked, Left
+from gapless.work.sessions import exchange_of
+from gapless.work.stretches import Effect, Stretches
+
+#: Companies at once, whatever the slots.
+MOST_AT_ONCE = 10
+#: Version of what reads the answers.
+PARSER = 1
+#: Prices before the first event: the own median looks back five years.
+LOOK_BACK = timedelta(days=1900)
+#: One company is one stretch, whatever its length.
+UNDIVIDED = 10**12
+#: Answers of a company that had to wait are believed for so long.
+FRESH = HOUR
+
+#: Writes values elsewhere, by the key of each event; done before our own commit, so it must not mind being repeated.
+WriteBack = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], None]
+
+
+class Params(msgspec.Struct, rename="camel"):
+    """The parameters of such a job."""
+
+    valuation: bool = True
+    overwrite: bool = False
+    #: Where results are written back to; see `app/enriching.py`.
+    write_back: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What is known of a company so far."""
+
+    begun: Instant
+    since: date
+    events: list[Event]
+    told: dict[str, list[Any]] = field(default_factory=dict)
+    bodies: list[tuple[str, bytes]] = field(default_factory=list)
+    lacking: dict[str, str] = field(default_factory=dict)
+    #: The question that comes next, and where its page begins.
+    place: int = 0
+    after: str = ""
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial(Page):
+    """An answer that is not the last one: nothing is stored yet."""
+
+
+class Enrich:
+    """The chore of valuing events."""
+
+    def __init__(
+        self,
+        store: Store,
+        fmp: Fmp,
+        clock: Clock,
+        limit: Callable[[], Limit],
+        write_back: WriteBack | None = None,
+        endpoints: Sequence[Endpoint] = ENDPOINTS,
+    ) -> None:
+        self.store = store
+        self.fmp = fmp
+        self.clock = clock
+        self.endpoints = endpoints
+        self.write_back = write_back
+        self._limit = limit
+        self._waiting: dict[int, _Answers] = {}
+        self._lock = Lock()
+
+    def check(self) -> None:
+        """The provider wants a key."""
+        self.fmp.check()
+
+    def shape(self, dataset: Dataset, series: str) -> Shape:  # noqa: ARG002  all companies alike
+        """One stretch a company."""
+        return Shape(rows=UNDIVIDED, jumps_back=False)
+
+    def limit(self, dataset: Dataset) -> Limit:  # noqa: ARG002  one budget
+        """The provider's budget."""
+        return self._limit()
+
+    def work(self, lease: Lease, dataset: Dataset) -> Valuing:
+        """The work on one company."""
+        return Valuing(self, lease, dataset)
+
+    def begin(self, lease: Lease) -> _Answers:
+        """The answers so far: of this process, if the company had to wait, else none."""
+        now = self.clock.now()
+        with self._lock:
+            known = self._waiting.pop(lease.segment.id, None)
+        if known is not None and now - known.begun < FRESH:
+            return known
+        params = msgspec.json.decode(lease.segment.params, type=Params)
+        with self.store.read() as tx:
+            listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
+        oldest = moment(listed[0].time).date() if listed else moment(now).date()
+        return _Answers(begun=now, since=oldest - LOOK_BACK, events=listed)
+
+    def put_aside(self, lease: Lease, answers: _Answers) -> None:
+        """Keep answers for when the company goes on."""
+        with self._lock:
+            self._waiting[lease.segment.id] = answers
+
+    def forget(self, lease: Lease) -> None:
+        """The company is done."""
+        with self._lock:
+            self._waiting.pop(lease.segment.id, None)
+
+
+class Valuing:
+    """One company, for as long as one slot holds it."""
+
+    def __init__(self, chore: Enrich, lease: Lease, dataset: Dataset) -> None:
+        self._chore = chore
+        self._lease = lease
+        self._answers: _Answers | None = None
+        self._stretches = Stretches(
+            store=chore.store,
+            dataset=dataset,
+            shape=chore.shape(dataset, lease.segment.name),
+            lease=lease,
+            go=lambda _, __: self._effect(),
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset of events."""
+        return self._stretches.dataset
+
+    @property
+    def shape(self) -> Shape:
+        """One stretch."""
+        return self._stretches.shape
+
+    def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
+        """Whether the company was gone over."""
+        return self._stretches.look(tx, lease, now, suspects)
+
+    def ask(self, left: Left, series: str, window: Window, now: Instant) -> Asked | None:
+        """The next question."""
+        return self._stretches.ask(left, series, window, now)
+
+    def fetch(self, asked: Asked) -> Page:
+        """Ask the next question; after the last one, compute."""
+        answers = self._answers = self._answers or self._chore.begin(self._lease)
+        if answers.events and answers.place < len(self._chore.endpoints):
+            self._chore.put_aside(self._lease, answers)
+            self._ask_next(answers)
+            if answers.place < len(self._chore.endpoints):
+                return Partial(rows=[], proven=asked.ask.span)
+        return self._stretches.fetch(asked)
+
+    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
+        """After the last answer commit everything; before it, nothing."""
+        answers = self._answers
+        assert answers is not None
+        answers.requests += requests
+        if isinstance(page, Partial):
+            return Left(spans=[asked.ask.span], is_backward=asked.is_backward, given_up=[])
+        left = self._stretches.keep(asked, page, lease, now, requests=answers.requests)
+        self._chore.forget(lease)
+        self._answers = None
+        return left
+
+    def cut(self, page: Page, asked: Asked) -> Page:
+        """The page itself."""
+        return self._stretches.cut(page, asked)
+
+    def window(self, window: Window, asked: Asked, page: Page) -> Window:
+        """Always the same."""
+        return self._stretches.window(window, asked, page)
+
+    def remaining(self, tx: Tx, lease: Lease, now: Instant) -> list[Span]:
+        """All or nothing."""
+        return self._stretches.remaining(tx, lease, now)
+
+    def _ask_next(self, answers: _Answers) -> None:
+        endpoint, symbol = self._chore.endpoints[answers.place], self._lease.segment.name
+        try:
+            part = self._chore.fmp.ask(endpoint, symbol, answers.since, answers.after)
+        except NotCovered as error:
+            if endpoint.name == "prices":
+                raise
+            answers.lacking[endpoint.name] = error.message
+            answers.place, answers.after = answers.place + 1, ""
+            return
+        if endpoint.name == "prices" and not part.records and not answers.after:
+            raise UnknownSeries(f"fmp has no prices of {symbol}", source="fmp", hint="check the ticker")
+        answers.told.setdefault(endpoint.name, []).extend(part.records)
+        answers.bodies.append((f"{endpoint.name}{f'/{answers.after}' if answers.after else ''}", part.body))
+        if part.after:
+            answers.after = part.after
+        else:
+            answers.place, answers.after = answers.place + 1, ""
+
+    def _effect(self) -> Effect:
+        """Compute all values; what comes back writes them."""
+        answers, segment, now = self._answers, self._lease.segment, self._chore.clock.now()
+        assert answers is not None
+        params = msgspec.json.decode(segment.params, type=Params)
+        results = valued_rows(answers.events, self._values(answers), now)
+        if params.write_back and self._chore.write_back and results:
+            self._chore.write_back(params.write_back, [named(one) for one in results])
+        kept = [Raw(name=name, version="", body=body) for name, body in answers.bodies]
+        span = segment.span
+        note = f"{segment.name}: {len(results)} events valued, {answers.requests + 1} requests"
+
+        def effect(tx: Tx) -> int:
+            for raw in kept:
+                payloads.keep(tx, segment.series, raw, span, PARSER, now)
+            events.add(tx, now, "events.valued", note, job=segment.job, segment=segment.id)
+            return valued.write(tx, segment.series, results)
+
+        return effect
+
+    def _values(self, answers: _Answers) -> pl.DataFrame | None:
+        if not answers.events:
+            return None
+        name = self._lease.segment.name
+        exchange = exchange_of(name)
+        inputs = inputs_of(answers.told, exchange, answers.lacking, name)
+        times = [one.time for one in answers.events]
+        asked = pl.DataFrame({"event": range(len(times)), "at": times}).with_columns(
+            pl.col("at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        )
+        return value(asked, inputs).sort("event")
+
+
+def valued_rows(listed: Sequence[Event], told: pl.DataFrame | None, now: Instant) -> list[tuple[Any, ...]]:
+    """Rows for the bulk update: the columns of `VALUED`, then time, kind and id."""
+    if told is None:
+        return []
+    found = []
+    for event, row in zip(listed, told.iter_rows(named=True), strict=True):
+        columns = {
+            **{one.name: row[one.name] for one in VALUES},
+            "valued_at": now,
+            "basis": _json({one.name: _dates(row, one.dates) for one in VALUES if row[one.name] is not None}),
+            "reasons": _json({one.name: row[f"{one.name}_reason"] for one in VALUES if row[one.name] is None}),
+        }
+        found.append((*[columns[name] for name in VALUED], event.time, event.kind, event.id))
+    return found
+
+
+def named(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A row of the bulk update by its names; times as datetimes."""
+    told = dict(zip((*VALUED, "time", "kind", "id"), row, strict=True))
+    return told | {"valued_at": moment(told["valued_at"]), "time": moment(told["time"])}
+
+
+def _dates(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    return {name: _said(row[name]) for name in names if row[name] is not None}
+
+
+def _said(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

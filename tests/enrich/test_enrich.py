@@ -1,0 +1,302 @@
+"""Valuing events: each question once a company, all its events in one update, and never a company for another."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from sqlalchemy import create_engine, text
+
+import gapless
+from gapless.app import Gapless, enriching, outside
+from gapless.app.enriching import Columns
+from gapless.app.history import owner
+from gapless.core.errors import UsageError
+from gapless.core.events import EVENTS, VALUED
+from gapless.core.job import JobState
+from gapless.core.span import instant
+from gapless.core.valuation import VALUES
+from gapless.sandbox.fmp.world import World
+from gapless.store import payloads, series
+from gapless.store.sqlite import dbapi
+from gapless.testing.dart import MovedClock
+from gapless.testing.fmp import NOW, fmp_settings
+
+COLUMNS = Columns(ticker="ticker", time="at", kind="kind", id="id")
+
+
+def row(number: int, ticker: str, at: str, **more: Any) -> dict[str, Any]:
+    return {"id": number, "ticker": ticker, "at": at, "kind": "earnings", **more}
+
+
+ROWS = [
+    row(1, "AAPL", "2024-05-02T16:30:00-04:00", note="after the close"),
+    row(2, "AAPL", "2024-05-02T09:00:00-04:00"),
+    row(3, "AAPL", "2023-11-24T13:30:00-05:00"),
+    row(4, "MSFT", "2024-03-10"),
+    row(5, "MSFT", "2019-03-10"),
+    row(6, "BRK-B", "2024-01-01"),
+]
+
+
+def add(history: Gapless, rows: list[dict[str, Any]] | None = None) -> enriching.Added:
+    return enriching.add(history, rows or ROWS, COLUMNS, origin="test")
+
+
+def run(history: Gapless, *tickers: str, **more: Any) -> Any:
+    running = history.run(history.create(enriching.wish(history, owner(), tickers, **more)).job.id)
+    running.wait()
+    return running.job
+
+
+def stored(history: Gapless, ticker: str) -> list[dict[str, Any]]:
+    frame = history.read(EVENTS.name, ticker, "1990", "2027", fill=False)
+    return list(frame.sort("time").iter_rows(named=True))
+
+
+def asked(fmp) -> Counter[tuple[str, str, str]]:
+    return Counter((path, symbol, mark) for _, path, symbol, mark, _ in fmp.stats(log=True)["log"])
+
+
+# The run
+
+
+def test_each_question_is_asked_once_a_company(history, fmp):
+    """Three events cost what one costs."""
+    add(history)
+    job = run(history)
+    assert job.state == JobState.DONE, job.error
+    questions = asked(fmp)
+    assert set(questions.values()) == {1}
+    assert {symbol for _, symbol, _ in questions} == {"AAPL", "MSFT", "BRK-B"}
+    paths = Counter(path for path, symbol, mark in questions if symbol == "AAPL" and mark in ("", "0"))
+    assert len(paths) == 7
+    assert all(one["valued_at"] is not None for name in ("AAPL", "MSFT", "BRK-B") for one in stored(history, name))
+
+
+def test_what_is_stored_is_what_the_provider_published(history, fmp):
+    """The close before each event, by the calendar of New York: half day, summer time, weekend."""
+    add(history)
+    run(history)
+    prices = dict(World(last=datetime(2026, 3, 20, tzinfo=UTC).date()).company("AAPL").prices)  # type: ignore[union-attr]
+    half_day, before_open, after_close = stored(history, "AAPL")
+    # The Friday after Thanksgiving closes at 13:00: at 13:30 that close is known.
+    assert half_day["close"] == prices[datetime(2023, 11, 24, tzinfo=UTC).date()]
+    assert before_open["close"] == prices[datetime(2024, 5, 1, tzinfo=UTC).date()]
+    assert after_close["close"] == prices[datetime(2024, 5, 2, tzinfo=UTC).date()]
+    (_, sunday) = stored(history, "MSFT")
+    assert json.loads(sunday["basis"])["close"]["closed"] == "2024-03-08T21:00:00Z"
+    assert sunday["certainty"] == "day"
+
+
+def test_every_value_carries_its_dates_and_every_gap_its_reason(history, fmp):
+    """All dates of values lie before the event."""
+    add(history)
+    run(history)
+    for name in ("AAPL", "MSFT", "BRK-B"):
+        for event in stored(history, name):
+            basis, reasons = json.loads(event["basis"]), json.loads(event["reasons"])
+            assert set(basis) | set(reasons) == {one.name for one in VALUES}
+            for one, dates in basis.items():
+                assert event[one] is not None
+                for what, at in dates.items():
+                    assert what.startswith("return_") or datetime.fromisoformat(at) < event["time"]
+            assert all(event[one] is None and why for one, why in reasons.items())
+
+
+def test_answers_are_kept(sqlite_history, fmp):
+    """A better parser can read them again without a request."""
+    add(sqlite_history)
+    run(sqlite_history, "AAPL")
+    with sqlite_history.store.read() as tx:
+        kept = payloads.of_series(tx, series.find(tx, EVENTS.name, "AAPL") or 0)
+    assert {one.raw.name.partition("/")[0] for one in kept} == {
+        "prices",
+        "splits",
+        "income",
+        "balance",
+        "earnings",
+        "targets",
+        "grades",
+    }
+    assert all(one.raw.body.startswith(b"[") for one in kept)
+
+
+def test_a_company_that_fails_does_not_stop_the_others(history, fmp):
+    """Unknown, not covered, broken: each stays listed with its reason; retry takes them alone."""
+    add(history, [*ROWS, row(7, "NONE", "2024-01-01"), row(8, "BAD", "2024-01-01"), row(9, "KEPT.KS", "2024-01-02")])
+    fmp.control(broken=["BAD"])
+    job = run(history)
+    assert job.state == JobState.INCOMPLETE
+    assert all(name in job.error for name in ("BAD", "KEPT.KS", "NONE"))
+    assert stored(history, "AAPL")[0]["valued_at"] is not None
+    assert stored(history, "BAD")[0]["valued_at"] is None
+    fmp.control(broken=[], plan="ultimate", reset_stats=True)
+    history.jobs.retry(job.id)
+    assert history.run(job.id).wait() == JobState.INCOMPLETE
+    assert {symbol for _, symbol, _ in asked(fmp)} == {"BAD", "KEPT.KS", "NONE"}
+    assert stored(history, "BAD")[0]["valued_at"] is not None
+    assert stored(history, "KEPT.KS")[0]["close"] is not None
+
+
+def test_what_the_plan_does_not_cover_is_empty_with_that_reason(sqlite_history, fmp):
+    """The other values are there."""
+    add(sqlite_history)
+    fmp.control(uncovered=["grades"])
+    assert run(sqlite_history, "AAPL").state == JobState.DONE
+    event = stored(sqlite_history, "AAPL")[-1]
+    assert event["close"] is not None
+    assert event["buy"] is None
+    assert "plan does not cover" in json.loads(event["reasons"])["buy"]
+
+
+def test_what_has_values_is_left_alone_unless_told_otherwise(sqlite_history, fmp):
+    """`overwrite` asks again; without it a second run costs nothing."""
+    add(sqlite_history)
+    run(sqlite_history)
+    with pytest.raises(UsageError, match="events"):
+        enriching.wish(sqlite_history, owner())
+    add(sqlite_history, [row(10, "MSFT", "2025-05-05")])
+    fmp.control(reset_stats=True)
+    assert run(sqlite_history).state == JobState.DONE
+    assert {symbol for _, symbol, _ in asked(fmp)} == {"MSFT"}
+    assert run(sqlite_history, "AAPL", overwrite=True).state == JobState.DONE
+
+
+def test_a_job_that_was_left_goes_on_where_it_was(sqlite_url, fmp):
+    """Companies that are done are not asked for again; the one under way begins anew, elsewhere."""
+    settings = fmp_settings(sqlite_url, fmp)
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as first:
+        add(first)
+        job = first.create(enriching.wish(first, owner())).job
+        first.step(job.id, 11)
+    done = {symbol for (_, symbol, _), count in asked(fmp).items() if count}
+    fmp.control(reset_stats=True)
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as second:
+        assert second.run(job.id).wait() == JobState.DONE
+        assert all(one["valued_at"] for name in ("AAPL", "MSFT", "BRK-B") for one in stored(second, name))
+    again = {symbol for _, symbol, _ in asked(fmp)}
+    assert len(done & again) <= 1
+    assert set(asked(fmp).values()) == {1}
+
+
+def test_a_company_that_had_to_wait_keeps_its_answers(sqlite_history, fmp):
+    """A budget that is spent in the middle costs no question twice in the same process."""
+    add(sqlite_history)
+    job = sqlite_history.create(enriching.wish(sqlite_history, owner(), ["AAPL"])).job
+    assert sqlite_history.step(job.id, 4) == 4
+    assert len(asked(fmp)) == 4
+    assert sqlite_history.run(job.id).wait() == JobState.DONE
+    assert set(asked(fmp).values()) == {1}
+
+
+# Import
+
+
+def test_files_and_tables_are_imported_alike(sqlite_history, tmp_path: Path):
+    """CSV, Parquet, a table and a query of somebody's own database."""
+    frame = pl.DataFrame({key: [str(one.get(key, "")) for one in ROWS] for key in ("id", "ticker", "at", "kind")})
+    frame.write_csv(tmp_path / "events.csv")
+    frame.write_parquet(tmp_path / "events.parquet")
+    url = outside_table(tmp_path)
+    told = [
+        enriching.read_file(tmp_path / "events.csv"),
+        enriching.read_file(tmp_path / "events.parquet"),
+        list(outside.rows(url, table="mine")),
+        list(outside.rows(url, query="SELECT * FROM mine WHERE id > 0")),
+    ]
+    first, *others = [enriching.add(sqlite_history, rows, COLUMNS, origin="same") for rows in told]
+    assert (first.rows, first.companies, first.stored) == (6, 3, 6)
+    assert all(one.rows == 6 for one in others)
+    assert len(stored(sqlite_history, "AAPL")) == 3
+
+
+def test_an_import_keeps_values(sqlite_history, fmp):
+    """The same file again changes nothing; a changed fact is taken over beside the values."""
+    add(sqlite_history)
+    run(sqlite_history, "AAPL")
+    assert add(sqlite_history).stored == 0
+    assert add(sqlite_history, [row(1, "AAPL", "2024-05-02T16:30:00-04:00", note="changed")]).stored == 1
+    event = stored(sqlite_history, "AAPL")[-1]
+    assert event["close"] is not None
+    assert json.loads(event["facts"]) == {"note": "changed"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (row(7, "no such ticker!", "2024-01-01"), "ticker: row 7"),
+        (row(7, "AAPL", "yesterday"), "time: row 7"),
+        (row(7, "AAPL", "2024-01-01T10:00:00"), "--zone"),
+        ({"id": 7, "ticker": "AAPL", "kind": "x"}, "time: there is no column"),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_imported(sqlite_history, bad, field):
+    """All or nothing."""
+    with pytest.raises(UsageError, match=field):
+        add(sqlite_history, [*ROWS, bad])
+    assert sqlite_history.series(EVENTS) == []
+
+
+def test_times_without_offset_are_of_the_zone_that_is_said(sqlite_history):
+    """Never of the machine's."""
+    columns = Columns(ticker="ticker", time="at", zone="Asia/Seoul")
+    enriching.add(sqlite_history, [row(1, "AAPL", "2024-01-01T10:00:00")], columns, origin="t")
+    assert instant(stored(sqlite_history, "AAPL")[0]["time"]) == instant(datetime(2024, 1, 1, 1, tzinfo=UTC))
+
+
+# Write-back
+
+
+def outside_table(folder: Path) -> str:
+    """Somebody's own table, with columns for two values."""
+    url = f"sqlite:///{folder / 'mine.db'}"
+    engine = create_engine(url, module=dbapi)
+    with engine.begin() as db:
+        db.execute(
+            text("CREATE TABLE mine (id INTEGER PRIMARY KEY, ticker TEXT, at TEXT, kind TEXT, v REAL, why TEXT)")
+        )
+        for one in ROWS:
+            db.execute(text("INSERT INTO mine VALUES (:id, :ticker, :at, :kind, NULL, NULL)"), one)
+    engine.dispose()
+    return url
+
+
+def test_results_are_written_back_by_key(sqlite_url, fmp, tmp_path: Path):
+    """Into the columns that were named, and nothing else; twice changes nothing more."""
+    url = outside_table(tmp_path)
+    where = {"table": "mine", "key": "id", "columns": {"close": "v", "reasons": "why"}}
+    with gapless.open(settings=fmp_settings(sqlite_url, fmp, events_url=url), clock=MovedClock(NOW)) as history:
+        enriching.add(history, outside.rows(url, table="mine"), COLUMNS, origin="mine")
+        assert run(history, write_back=where).state == JobState.DONE
+        first = {one["id"]: (one["v"], one["why"]) for one in outside.rows(url, table="mine")}
+        assert run(history, overwrite=True, write_back=where).state == JobState.DONE
+        again = {one["id"]: (one["v"], one["why"]) for one in outside.rows(url, table="mine")}
+        here = {int(one["id"]): one["close"] for name in ("AAPL", "MSFT", "BRK-B") for one in stored(history, name)}
+    assert first == again
+    assert {key: close for key, (close, _) in first.items()} == here
+
+
+def test_what_cannot_be_written_back_is_refused_at_once(sqlite_url, fmp, tmp_path: Path):
+    """Before any question is asked; the address is not repeated."""
+    url = outside_table(tmp_path)
+    with gapless.open(settings=fmp_settings(sqlite_url, fmp, events_url=url), clock=MovedClock(NOW)) as history:
+        add(history)
+        for where, said in [
+            ({"table": "mine", "key": "id", "columns": {"close": "nowhere"}}, "no column 'nowhere'"),
+            ({"table": "mine", "key": "id", "columns": {"closing": "v"}}, "no value 'closing'"),
+            ({"table": "yours", "key": "id", "columns": {"close": "v"}}, "no yours"),
+        ]:
+            with pytest.raises(UsageError, match=said):
+                enriching.wish(history, owner(), write_back=where)
+    assert fmp.stats()["requests"] == 0
+
+
+def test_all_values_have_a_column():
+    """Otherwise the update would fail on the first company."""
+    assert {one.name for one in VALUES} | {"valued_at", "basis", "reasons"} == set(VALUED)
