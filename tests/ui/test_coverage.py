@@ -106,6 +106,7 @@ def test_candles_with_a_band_where_data_is_missing(shown_room: Room, look: Look)
         expect(page.locator("#extent")).to_contain_text(f"{before}+ rows")
         page.keyboard.press("Home")
     expect(page.locator("#gap-links")).to_contain_text("2026-03-04")
+    page.get_by_role("button", name="Fit").click()
     assert any(
         abs((one >> 16) - 0xD2) < 8 and abs((one >> 8 & 255) - 0x7F) < 8 and one & 255 < 8 for one in colours(page)
     )
