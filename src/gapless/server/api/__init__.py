@@ -13,6 +13,7 @@ from gapless.server.api import (
     forecast,
     health,
     jobs,
+    kinds,
     live,
     machine,
     notifications,
@@ -24,7 +25,21 @@ from gapless.server.api import (
 )
 
 _WORKFLOW = (templates, schedules, chains, notifications, forecast)
-_MODULES = (health, session, jobs, create, coverage, series, machine, *_WORKFLOW, accounts, audit, live, reference)
+_MODULES = (
+    health,
+    session,
+    jobs,
+    create,
+    kinds,
+    coverage,
+    series,
+    machine,
+    *_WORKFLOW,
+    accounts,
+    audit,
+    live,
+    reference,
+)
 
 
 def routers() -> list[APIRouter]:
