@@ -10,12 +10,12 @@ import pytest
 
 from gapless.app import Gapless
 from gapless.core.errors import NotAllowed
-from gapless.core.job import JobState, Priority, Queue
+from gapless.core.job import JobState, Priority
 from gapless.core.period import parse
 from gapless.core.span import DAY, Span
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
-from gapless.store import claims, segments, workers
+from gapless.store import segments, workers
 from gapless.testing.history import MINUTES, assert_complete, command, environment, open_history, run, until
 
 START = parse("2024-06-01", field="from").start
@@ -47,18 +47,13 @@ def test_a_pause_from_elsewhere_stops_the_requests_and_a_resume_goes_on(
     assert_complete(history, world, MINUTES, ["KRW-BTC"], SPAN)
 
 
-def test_a_pause_that_no_slot_has_seen_is_taken_back_without_a_trace(history: Gapless) -> None:
-    """Two clicks in a row: the slot never stopped, so the job runs, and is not said to wait for ever."""
-    wish = history.wish(history.dataset(MINUTES), "KRW-BTC", SPAN.start_time, SPAN.end_time)
-    job = history.jobs.create(wish).job
-    lease = history.store.write(lambda tx: claims.claim(tx, Queue.BACKFILL, "worker", history.clock.now()))
-    assert lease is not None
-    history.jobs.pause(job.id)
-    assert history.jobs.resume(job.id).state == JobState.RUNNING
-    # Once the slot has given its segment back, a resumed job waits for one.
-    history.jobs.pause(job.id)
-    history.store.write(lambda tx: segments.release(tx, lease))
-    assert history.jobs.resume(job.id).state == JobState.PENDING
+def test_a_pause_that_is_taken_back_at_once_leaves_no_trace(history: Gapless, upbit: SandboxProcess) -> None:
+    """Two clicks in a row: slots that never stopped must not leave a job that is said to wait for ever."""
+    running = started(history, upbit)
+    history.jobs.pause(running.id)
+    history.jobs.resume(running.id)
+    until(lambda: running.job.state == JobState.RUNNING)
+    running.cancel()
 
 
 def segments_running(history: Gapless, job_id: int) -> int:

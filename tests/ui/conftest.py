@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gapless.sandbox.process import SandboxProcess
+from gapless.server.access import COOKIE
 from gapless.settings import Settings
 from gapless.testing.rooms import DAYS, DIVIDENDS, PASSWORD, Room, settings_of
 
@@ -116,9 +117,13 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         context.on("console", lambda line: "Content Security" in line.text and trouble.append(line.text))
         context.add_cookies([{"name": "theme", "value": theme, "url": room.url}])
         if signed_in:
-            said = {"user": "admin", "password": PASSWORD}
-            answer = context.request.post("/api/session", data=said, headers={"Origin": room.url})
-            assert answer.ok, answer.text()
+            # Once for each room: checking a password is slow on purpose.
+            if not room.cookies:
+                said = {"user": "admin", "password": PASSWORD}
+                answer = context.request.post("/api/session", data=said, headers={"Origin": room.url})
+                assert answer.ok, answer.text()
+                room.cookies = [one for one in context.cookies() if one["name"] == COOKIE]
+            context.add_cookies(room.cookies)
         return context
 
     yield make

@@ -16,13 +16,13 @@ def test_the_plan_follows_the_form(still_room: Room, look: Look):
     """Nothing is asked of the source; the same wish is a command."""
     page = look(still_room, "/new?dataset=upbit.candles.1m&series=KRW-BTC&start=2026-01-01&end=2026-01-02")
 
-    expect(page.locator("#plan-requests")).to_have_text(re.compile(r"^15"))
+    expect(page.locator("#plan-requests")).to_have_text("1 – 16")
     expect(page.locator("#plan-facts")).to_contain_text("2,880")
     page.locator("#series").fill("KRW-BTC, KRW-ETH\nKRW-XRP KRW-BTC")
     expect(page.locator("#series-count")).to_have_text("3 given")
     expect(page.locator("#plan-facts")).to_contain_text("8,640")
     page.get_by_role("radio", name="Everything again").check()
-    page.get_by_role("radio", name="Oldest first").check()
+    page.get_by_role("radio", name="→ Oldest first").check()
     expect(page.locator("#command")).to_have_text(
         "gapless fill upbit.candles.1m KRW-BTC KRW-ETH KRW-XRP \\\n"
         "  --from 2026-01-01 --to 2026-01-02 \\\n  --mode all --direction forward"

@@ -356,10 +356,7 @@ class Jobs:
         self._refuse_twin(tx, self._require(tx, job_id), verb)
         before = jobs.order(tx, job_id, verb, now)
         events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
-        if verb == "resume" and segments.has_running(tx, job_id):
-            # Paused for so short a while that no slot has noticed: it goes on where it is.
-            jobs.move(tx, job_id, "claim", now)
-        elif verb == "cancel":
+        if verb == "cancel":
             segments.cancel(tx, job_id, now)
         after = self._require(tx, job_id)
         audit.add(tx, now, self.actor, ORDERED[verb], f"job/{job_id}", before=before.state, after=after.state)

@@ -348,6 +348,9 @@ class Worker:
             if lease is None or stop is None or slot.lease is not lease:
                 continue
             epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
+            if epoch == lease.epoch and state == JobState.PENDING:
+                # Paused and resumed before we looked: we have not stopped, so the job runs.
+                self._store.write(partial(jobs.move, job_id=lease.segment.job, verb="claim", now=now))
             if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
                 stop.set()
         if self._ranges:

@@ -127,6 +127,8 @@ def _place(loc: tuple[Any, ...]) -> str:
 
 
 def _camel(name: str) -> str:
-    """The name of a field as JSON has it."""
+    """The name of a field as JSON has it; names of variables stay as they are."""
+    if name.isupper():
+        return name
     head, *rest = name.split("_")
     return head + "".join(one.capitalize() for one in rest)

@@ -221,9 +221,6 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
-_ANY_RUNNING = Statement(
-    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_RUNNING)).limit(1)
-)
 _UNDER_WAY = Statement(
     select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
         segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
@@ -495,11 +492,6 @@ def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
 def has_live(tx: Tx, job_id: int) -> bool:
     """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
     return tx.one(_ANY_LIVE, job=job_id) is not None
-
-
-def has_running(tx: Tx, job_id: int) -> bool:
-    """Whether a slot has a segment of a job."""
-    return tx.one(_ANY_RUNNING, job=job_id) is not None
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:

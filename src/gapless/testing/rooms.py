@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import gapless
 from gapless.app import Gapless
@@ -38,6 +38,8 @@ class Room:
     port: int = 0
     #: Jobs that a fixture has made, by what they are for.
     named: dict[str, int] = field(default_factory=dict)
+    #: Of a signed-in browser.
+    cookies: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.history = gapless.open(settings=self.settings)

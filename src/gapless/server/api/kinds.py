@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,11 +13,11 @@ from starlette.responses import Response
 from gapless.app import Gapless, enriching, migrations
 from gapless.app.compute import compute_wish, lacking_inputs
 from gapless.app.wishes import priority_of
-from gapless.core.errors import UsageError
+from gapless.core.actor import Role
 from gapless.core.job import Kind, Wish
 from gapless.core.rules import Level
 from gapless.core.span import iso
-from gapless.server.access import History, Operator, Viewer
+from gapless.server.access import Caller, History, Operator, Viewer
 from gapless.server.api.create import Fill, Key, check_room, make_fill, once, span_words
 from gapless.server.api.documented import problems
 from gapless.server.context import Context, Server
@@ -129,16 +130,27 @@ class Validated(Spanned):
             )
 
 
+class WriteBack(Shape):
+    """Where values are written to in the database of `GAPLESS_EVENTS_URL`: value → column."""
+
+    table: Annotated[Word, Field(min_length=1)]
+    key: Annotated[Word, Field(min_length=1)] = "id"
+    columns: Annotated[dict[Word, Word], Field(min_length=1, max_length=100)]
+
+
 class Valued(Begun):
     """Values of events; without tickers all that have none."""
 
     kind: Literal["enrich"] = "enrich"
     tickers: Names = Field(default_factory=list)
     overwrite: bool = False
+    #: Takes the role admin.
+    write_back: WriteBack | None = None
 
     def wish(self, history: Gapless) -> Wish:
         """As the engine takes it."""
-        return enriching.wish(history, history.actor.name, self.tickers, overwrite=self.overwrite)
+        where = None if self.write_back is None else self.write_back.model_dump()
+        return enriching.wish(history, history.actor.name, self.tickers, overwrite=self.overwrite, write_back=where)
 
 
 class Migrated(Begun):
@@ -155,12 +167,8 @@ class Migrated(Begun):
         found = history.dataset(self.dataset)
         kept = migrations.kept(history, found, self.series, self.report)
         if not any(one.outdated for one in kept):
-            raise UsageError(
-                "dataset: nothing is to be read again",
-                field="dataset",
-                hint=f"parser {found.parser} has read every stored answer",
-            )
-        return migrations.reparse_wish(found, kept)
+            raise Problem(409, f"parser {found.parser} has read every answer of {found.name}", hint="nothing to do")
+        return replace(migrations.reparse_wish(found, kept), owner=history.actor.name)
 
 
 class Backfilled(Computed):
@@ -208,6 +216,8 @@ def make(server: Server, caller: Operator, history: History, body: Any_, idempot
 
     With `Idempotency-Key` the same request may be sent again: it is answered with the job that it made.
     """
+    if isinstance(body, Valued):
+        _check_admin(caller, body)
     return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
@@ -259,6 +269,7 @@ def migrate(server: Server, caller: Operator, history: History, body: Migrated, 
 @router.post("/backfillEventsTable", status_code=202, summary="Value events", responses=problems(409, 429, 502))
 def value(server: Server, caller: Operator, history: History, body: Valued, idempotency_key: Key = "") -> Response:
     """Value the events that have no values: every question once a company, all its events in one update."""
+    _check_admin(caller, body)
     return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
@@ -290,6 +301,12 @@ def findings(history: History, caller: Viewer, job_id: Number) -> Response:  # n
         for one in seen.series
     ]
     return answer({"job": seen.job, "dataset": seen.dataset, "series": series})
+
+
+def _check_admin(caller: Caller, body: Valued) -> None:
+    """Other people's tables are not every operator's to write to."""
+    if body.write_back is not None and caller.role is not Role.ADMIN:
+        raise Problem(403, f"writing back takes the role admin; {caller.name} is {caller.role.value}")
 
 
 def _made(server: Context, history: Gapless, body: Any_) -> int:

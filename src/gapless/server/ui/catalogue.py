@@ -6,14 +6,14 @@ from typing import Any
 
 from gapless.app import Gapless
 from gapless.core.dataset import Axis, Dataset
-from gapless.sources import KEYS
+from gapless.core.errors import UsageError
 
 #: What most people want of a source: chosen first.
 FIRST = ("upbit.candles.1m", "dart.dividends")
 
 
 def datasets_json(history: Gapless) -> list[dict[str, Any]]:
-    """Every dataset that can be filled."""
+    """Every dataset, also those that are imported and cannot be filled."""
     return [dataset_json(history, one) for one in history.catalogue.datasets.values()]
 
 
@@ -29,6 +29,15 @@ def dataset_json(history: Gapless, one: Dataset) -> dict[str, Any]:
         "hasUnits": one.axis is Axis.FISCAL_YEAR,
         "variants": [{"code": code, "doc": variant.doc} for code, variant in one.variants.items()],
         "columns": [{"name": column.name, "type": column.type.value} for column in one.columns],
-        "ready": one.source not in KEYS or bool(history.settings.api_keys.get(one.source)),
+        "hint": _hint(history, one),
         "first": one.name in FIRST,
     }
+
+
+def _hint(history: Gapless, one: Dataset) -> str:
+    """What has to be set before the source can be asked; empty where nothing is missing."""
+    try:
+        history.catalogue.source(one).check()
+    except UsageError as error:
+        return str(error)
+    return ""

@@ -86,7 +86,7 @@ def setup(request: Request) -> Response:
 @router.get("/jobs")
 def jobs(request: Request, server: Server) -> Response:
     """All jobs."""
-    sources = sorted({one.source for one in server.history.catalogue.datasets.values()})
+    sources = sorted({one.source for one in server.history.catalogue.datasets.values() if one.source})
     return page(request, "jobs", sources=sources, sorts=SORTS)
 
 
@@ -129,7 +129,7 @@ def series(request: Request, server: Server, dataset: str, name: str) -> Respons
 @router.get("/new")
 def new(request: Request, server: Server) -> Response:
     """A new backfill; the address may fill the form in."""
-    listed = datasets_json(server.history)
+    listed = [one for one in datasets_json(server.history) if one["source"] in server.history.catalogue.sources]
     today = server.history.clock.now()
     return page(
         request,

@@ -9,7 +9,7 @@ import {Heatmap, legend} from './heatmap.js';
 import {spanWords} from './spans.js';
 import './dates.js';
 
-const GAPS = 200;
+const GAPS = 500;
 const datasets = new Map(given('datasets').map(one => [one.name, one]));
 const asked = new URLSearchParams(location.search);
 const filter = {q: asked.get('q') ?? '', dataset: asked.get('dataset') ?? '', only: asked.get('only') ?? '', from: asked.get('from') ?? '', to: asked.get('to') ?? ''};

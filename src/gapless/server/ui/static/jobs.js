@@ -17,8 +17,9 @@ const asked = new URLSearchParams(location.search);
 const filter = {q: asked.get('q') ?? '', state: asked.get('state') ?? asked.get('status') ?? '', source: asked.get('source') ?? '', sort: asked.get('sort') ?? NEWEST};
 const picked = new Set();
 let everything = false;
-/** How many jobs there were when the list was read. */
+/** How many jobs there were when the list was read, and the newest of them. */
 let known = null;
+let newest = '';
 let etas = new Map();
 const rates = [];
 
@@ -59,10 +60,14 @@ function paint(view, job) {
 const table = new VirtualTable({
   box: $('scroll'), body: $('rows'), height: 54, head: 36, make: makeView, paint,
   load: async (offset, limit) => {
-    const page = await api('/batch/jobs?' + query({...filter, offset, limit}));
-    counts(page.counts);
-    known ??= sum(page.counts);
-    freshness(page.counts);
+    const page = await api('/batch/jobs?' + query({...filter, offset, limit, upTo: newest}));
+    if (known === null) {
+      counts(page.counts);
+      known = sum(page.counts);
+      freshness(page.counts);
+      // Pages do not shift under somebody who scrolls while new jobs come.
+      if (filter.sort === NEWEST && offset === 0) newest = page.jobs[0]?.id ?? '';
+    }
     return {rows: page.jobs, total: page.total};
   },
   open: job => location.assign('/jobs/' + job.id),
@@ -90,6 +95,7 @@ function reload() {
 
 function anew() {
   known = null;
+  newest = '';
   return table.reset();
 }
 
@@ -238,5 +244,6 @@ function hear(message) {
 reload().then(ready);
 live(hear, () => {
   known = null;
+  newest = '';
   table.refresh();
 });

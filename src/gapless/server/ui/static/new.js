@@ -65,8 +65,8 @@ function arrange() {
   say($('series-hint'), t('new.series_hint', {example: dataset.example ?? ''}));
   say($('zone'), t('new.zone', {zone: dataset.zone}));
   say($('recheck-unit'), t(dataset.hasUnits ? 'new.recheck_years' : 'new.recheck_periods'));
-  $('unready').hidden = dataset.ready !== false;
-  if (dataset.ready === false) say($('unready'), t('new.unready', {variable: `GAPLESS_${dataset.source.toUpperCase()}_API_KEY`}));
+  $('unready').hidden = !dataset.hint;
+  say($('unready'), dataset.hint);
   if (recent.dataset !== dataset.name) {
     recent.load(dataset.name).catch(() => {});
     if ($('stored').open) stored();
