@@ -11,7 +11,19 @@ import structlog
 
 from bench import table
 
-NAMES = ["requests", "rate", "commit", "slots", "end_to_end", "claims", "plan", "budgets", "cluster", "dividends"]
+NAMES = [
+    "requests",
+    "rate",
+    "commit",
+    "slots",
+    "end_to_end",
+    "claims",
+    "plan",
+    "budgets",
+    "cluster",
+    "dividends",
+    "derived",
+]
 
 
 def main() -> None:
