@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapless.core.grid import EVENTS, WEEKS, Grid, Months, Steps, align, cells
+from gapless.core.grid import EVENTS, WEEKS, Grid, Months, Steps, Weekdays, align, cells
 from gapless.core.span import DAY, HOUR, MINUTE, SECOND, Span, instant, moment, span
 
 SEOUL = 9 * HOUR
@@ -138,3 +138,19 @@ def test_the_length_of_a_minute_grid_is_time_divided_by_a_minute():
     """A plain number to hold on to: a week has 10,080 minutes."""
     week = Span(at(2026, 3, 2), at(2026, 3, 9))
     assert cells(Steps(MINUTE), [week]) == timedelta(days=7) // timedelta(minutes=1) == 10_080
+
+
+def test_weekdays_skip_the_weekend_and_a_friday_lasts_until_monday():
+    """A provider that tells days of trading is never asked for a Saturday."""
+    grid = Weekdays(9 * HOUR)
+    friday = instant(datetime(2024, 5, 31, tzinfo=UTC)) - 9 * HOUR
+    monday = friday + 3 * DAY
+    assert grid.add(friday, 1) == monday
+    assert grid.add(monday, -1) == friday
+    assert grid.floor(friday + 2 * DAY) == friday
+    assert grid.ceil(friday + DAY) == monday
+    assert grid.count(friday, monday + 7 * DAY) == 6
+    for days in range(-800, 800):
+        at = friday + days * DAY
+        assert grid.floor(at) <= at < grid.add(grid.floor(at), 1)
+        assert grid.count(grid.floor(at), grid.add(grid.floor(at), 11)) == 11
