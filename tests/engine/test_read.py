@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -78,3 +80,12 @@ def test_files_hold_what_was_read(tmp_path: Path, upbit: SandboxProcess, kind: s
     plain = run(*words, "--no-fill", "--format", "csv", env=env)
     assert read.height == 1440
     assert read["value"].to_list() == pl.read_csv(plain.stdout.encode())["value"].to_list()
+
+
+def test_a_program_of_somebody_else_is_not_talked_into(tmp_path: Path, upbit: SandboxProcess) -> None:
+    """In a notebook a read prints what it returns, and no log of how it came about."""
+    script = "import gapless; print(gapless.read('upbit.candles.1m', 'KRW-BTC', '2024-06-01', '2024-06-01').height)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(tmp_path, upbit.url), capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("1440\n", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -39,7 +40,8 @@ def browser() -> Iterator[Browser]:
     """A Chromium of this machine; Playwright's own is not downloaded."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
-        pytest.skip("no Chromium on PATH: install the package `chromium`")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("no Chromium on PATH: install the package `chromium`")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=list(SWITCHES))
         yield started

@@ -56,6 +56,7 @@ from gapless.engine.schedules import Schedules
 from gapless.engine.templates import Templates
 from gapless.engine.units import Units, units
 from gapless.engine.worker import Range, Worker
+from gapless.logs import be_calm
 from gapless.settings import Settings, load
 from gapless.sources import SOURCES, connect
 from gapless.store import claims, coverage, jobs, pages, payloads, queues, rows
@@ -79,6 +80,7 @@ def open(url: str | None = None, *, settings: Settings | None = None, clock: Clo
 
     Raises `StoreError` when the database cannot be used and `UsageError` when a setting is wrong.
     """
+    be_calm()
     made = settings or load()
     return Gapless(
         open_store(url or made.database_url, durable=made.durable, busy_seconds=made.busy_timeout.total_seconds()),

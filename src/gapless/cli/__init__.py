@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 incomplete, 4 refused by the source, 5 
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -31,8 +32,9 @@ from gapless.cli import (
     template,
     validate,
 )
-from gapless.cli.common import complain, quiet_logs
+from gapless.cli.common import complain
 from gapless.core.errors import Exit, GaplessError
+from gapless.logs import write_logs
 
 app = typer.Typer(
     help="Keep the history of financial series complete.",
@@ -73,7 +75,8 @@ def _start(
 
         typer.echo(f"gapless {__version__}")
         raise typer.Exit
-    quiet_logs(verbose=verbose)
+    # Commands speak for themselves; logs are for those who ask for them.
+    write_logs(logging.DEBUG if verbose else logging.CRITICAL)
 
 
 def main() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +17,6 @@ import gapless
 from gapless.app import Gapless
 from gapless.core.errors import UsageError
 from gapless.core.job import Priority
-from gapless.core.redact import redacted
 from gapless.core.span import SECOND, Instant, iso
 from gapless.settings import Settings, load
 
@@ -37,26 +34,6 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 #: Tables are never folded or cut: a terminal wraps what is too long, a file keeps it.
 _tables = Console(soft_wrap=True, width=400)
-
-
-def quiet_logs(*, verbose: bool, json: bool = False) -> None:
-    """Logs go to standard error, and only when they are asked for; what is secret never gets there."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _redact,
-            structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.CRITICAL),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-def _redact(_: Any, __: str, said: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take secrets out of every text of a log line."""
-    return {key: redacted(one) if isinstance(one, str) else one for key, one in said.items()}
 
 
 def complain(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import signal
 import threading
 from enum import StrEnum
@@ -12,10 +13,11 @@ import typer
 
 from gapless.app import Gapless
 from gapless.app.duties import Duties
-from gapless.cli.common import Database, err, history, quiet_logs
+from gapless.cli.common import Database, err, history
 from gapless.cli.machine import slots_of
 from gapless.core.errors import UsageError
 from gapless.core.job import Queue
+from gapless.logs import write_logs
 
 
 class LogFormat(StrEnum):
@@ -40,7 +42,7 @@ def serve(
     database: Database = None,
 ) -> None:
     """Serve the API and the pages, and run waiting segments; Ctrl-C or SIGTERM finishes the pages under way first."""
-    quiet_logs(verbose=True, json=log is LogFormat.JSON)
+    write_logs(logging.DEBUG, json=log is LogFormat.JSON)
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())

@@ -66,9 +66,10 @@ def _kept(request: Request, name: str, choices: tuple[str, ...]) -> str:
 
 @router.get("/")
 @router.get("/batch")
-def home() -> Response:
+def home(request: Request) -> Response:
     """The list of jobs is the way in."""
-    return RedirectResponse("/jobs", 303)
+    asked = request.url.query
+    return RedirectResponse(f"/jobs?{asked}" if asked else "/jobs", 303)
 
 
 @router.get("/login")
