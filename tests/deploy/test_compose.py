@@ -16,7 +16,7 @@ from gapless.settings import load
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "compose.yaml"
-OURS = {"upgrade", "backfill", "daily", "live", "follow"}
+OURS = {"upgrade", "backfill", "daily", "live", "follow", "compute", "server"}
 
 
 def check(file: Path) -> str:
@@ -63,7 +63,11 @@ def test_the_schema_is_brought_up_before_the_workers():
     assert found["upgrade"]["restart"] == "no"
     for name in OURS - {"upgrade"}:
         assert found[name]["depends_on"] == {"upgrade": {"condition": "service_completed_successfully"}}, name
+    for name in OURS - {"upgrade", "server"}:
         assert found[name]["healthcheck"]["test"] == ["CMD", "gapless", "workers", "--ready"], name
+    # No worker of this host: it is asked whether it answers.
+    assert "3000" in found["server"]["healthcheck"]["test"][-1]
+    assert found["server"]["ports"] == ["127.0.0.1:3000:3000"]
 
 
 def test_a_worker_has_time_to_finish_its_page():

@@ -236,11 +236,11 @@ def test_pods_are_safe_and_have_time_to_drain(overlay: str):
 
 
 def test_every_queue_has_a_deployment():
-    """But for `compute`, which has no kind of work yet."""
+    """Work of a queue that nobody serves would wait for ever."""
     deployments = of(rendered("small"), "Deployment")
     served = [one["spec"]["template"]["spec"]["containers"][0]["command"][3] for one in deployments.values()]
 
-    assert sorted(served) == sorted({queue.value for queue in Queue} - {"compute"})
+    assert sorted(served) == sorted({queue.value for queue in Queue})
 
 
 # Autoscaling

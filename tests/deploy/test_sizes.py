@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from gapless.server.application import THREADS
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-#: What a worker holds beside a connection for each slot: one for control, one for listening.
-MORE = 2
+#: What a command holds beside a connection for each slot: for control and listening; a worker's duties; the server's
+#: threads, its live events and its duties.
+MORE = {"follow": 2, "worker": 4, "serve": THREADS + 3}
 
 
 def said(name: str) -> int:
@@ -27,7 +30,7 @@ def said(name: str) -> int:
 
 def connections(command: list[str], replicas: int) -> int:
     """What so many workers hold."""
-    return replicas * (int(command[command.index("--slots") + 1]) + MORE) if "--slots" in command else 0
+    return replicas * (int(command[command.index("--slots") + 1]) + MORE[command[1]]) if "--slots" in command else 0
 
 
 def of_compose() -> Iterator[int]:
