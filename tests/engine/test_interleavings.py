@@ -275,9 +275,7 @@ class Product:
         )
 
     def taker(self, worker: str) -> Taker:
-        return Taker(
-            store=self.store, jobs=self.jobs, clock=self.clock, collect=self.collect, queue=QUEUE, worker=worker
-        )
+        return Taker(store=self.store, jobs=self.jobs, clock=self.clock, work=self.collect, queue=QUEUE, worker=worker)
 
     def take(self, worker: str) -> tuple[Lease, Left | None] | None:
         ready = self.taker(worker).take()

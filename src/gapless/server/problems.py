@@ -14,11 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gapless.core.errors import GaplessError, NotAllowed, NotFound, SourceError, StoreError, UsageError
+from gapless.core.job import Kind
 from gapless.core.redact import redacted
 
 log = structlog.get_logger("gapless.server")
 
 MEDIA = "application/problem+json"
+#: What stands before a field where a request may be of several shapes.
+KINDS = frozenset(Kind)
 
 
 class Problem(HTTPException):
@@ -106,7 +109,7 @@ async def _http(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     """What the shape of a request is off by, without repeating values: one could be a password."""
     assert isinstance(error, RequestValidationError)
-    errors = [{"field": _place(one["loc"]), "message": str(one["msg"])} for one in error.errors()][:20]
+    errors = [_fault_of(one) for one in error.errors()][:20]
     first = errors[0] if errors else {"field": "body", "message": "is not understood"}
     return Problem(422, f"{first['field']}: {first['message']}", field=first["field"], errors=errors).answer()
 
@@ -120,9 +123,18 @@ async def _fault(_: Request, error: Exception) -> Response:
     return Problem(500, "a fault in gapless; its log tells more").answer()
 
 
+def _fault_of(error: Any) -> dict[str, str]:
+    """One thing that is off."""
+    if error["type"] == "union_tag_invalid":
+        return {"field": "kind", "message": f"give one of: {error['ctx']['expected_tags']}"}
+    return {"field": _place(error["loc"]), "message": str(error["msg"])}
+
+
 def _place(loc: tuple[Any, ...]) -> str:
-    """Where in the request it is: the name of the field, without `body` or `query`."""
+    """Where in the request it is: the name of the field, without `body`, `query`, or the kind of job it belongs to."""
     inner = [str(one) for one in loc[1:]] if loc and loc[0] in ("body", "query", "path", "header", "cookie") else loc
+    if loc and loc[0] == "body" and inner and inner[0] in KINDS:
+        inner = inner[1:]
     return ".".join(str(one) for one in inner) or str(loc[0] if loc else "body")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
 from gapless.app import Gapless, enriching, migrations
@@ -207,11 +207,24 @@ class Backfilled(Computed):
 _FIELDS = list(Fill.model_fields.items())
 
 
-Any_ = Fill | Computed | Validated | Valued | Migrated
+def _kind(value: Any) -> Any:
+    """Which shape a request has: that of its `kind`."""
+    told = value.get("kind", "collect") if isinstance(value, dict) else getattr(value, "kind", "collect")
+    return "collect" if told == "fill" else told
+
+
+Wanted = Annotated[
+    Annotated[Fill, Tag("collect")]
+    | Annotated[Computed, Tag("compute")]
+    | Annotated[Validated, Tag("validate")]
+    | Annotated[Valued, Tag("enrich")]
+    | Annotated[Migrated, Tag("migrate")],
+    Discriminator(_kind),
+]
 
 
 @router.post("/api/batch/jobs", status_code=202, summary="Make a job", responses=problems(409, 429, 502))
-def make(server: Server, caller: Operator, history: History, body: Any_, idempotency_key: Key = "") -> Response:
+def make(server: Server, caller: Operator, history: History, body: Wanted, idempotency_key: Key = "") -> Response:
     """Make a job of any kind, or take up the unfinished one of the same wish.
 
     With `Idempotency-Key` the same request may be sent again: it is answered with the job that it made.
@@ -309,7 +322,7 @@ def _check_admin(caller: Caller, body: Valued) -> None:
         raise Problem(403, f"writing back takes the role admin; {caller.name} is {caller.role.value}")
 
 
-def _made(server: Context, history: Gapless, body: Any_) -> int:
+def _made(server: Context, history: Gapless, body: Wanted) -> int:
     if isinstance(body, Fill):
         return make_fill(server, history, body)
     check_room(history)
