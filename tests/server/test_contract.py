@@ -61,6 +61,8 @@ def ask_everything(document: dict[str, Any], url: str, headers: dict[str, str]) 
     return seen
 
 
+# More than a hundred operations, a few requests each: that takes longer than one test usually may.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("role", ["", "admin"])
 def test_every_answer_is_documented(serving, client, role: str):
     """No 5xx, no status, content type or shape that the document does not name."""
