@@ -22,7 +22,8 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # Whether examples are made fast enough depends on what else the machine does.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 #: `pytest --hypothesis-profile explore` looks further, at other examples each time.
 settings.register_profile("explore", settings.get_profile("check"), max_examples=2000, derandomize=False)
