@@ -29,6 +29,18 @@ settings.register_profile(
 settings.register_profile("explore", settings.get_profile("check"), max_examples=2000, derandomize=False)
 settings.load_profile("check")
 
+#: Suites that let Hypothesis run inside a plain test.
+_EXPLORE = {"test_interleavings.py", "test_contract.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Properties first, in a process without a past.
+
+    Hypothesis seeds and watches the state of the module `random`. Threads of libraries use it, too (PgQueuer,
+    websockets), and some outlive the test that began them by a moment.
+    """
+    items.sort(key=lambda one: not (one.get_closest_marker("hypothesis") or one.path.name in _EXPLORE))
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:

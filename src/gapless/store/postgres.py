@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 #: A deadlock is tried again this often, a broken connection once: works do not mind being repeated.
 ATTEMPTS = 5
+_CHANCE = random.Random()
 
 
 #: Seconds that a writing transaction may idle; ours never do. The rest of a rescue fits into its five seconds.
@@ -90,7 +91,7 @@ class Postgres(Database):
                 if attempt == ATTEMPTS:
                     raise StoreError("the database is too busy", hint="run the command again") from error
                 # Two that were both turned back would meet again in step.
-                time.sleep(random.uniform(0, 0.02 * attempt))
+                time.sleep(_CHANCE.uniform(0, 0.02 * attempt))
             except psycopg.Error as error:
                 if connection.closed:
                     self.drop(connection)
