@@ -111,7 +111,8 @@ export class VirtualTable {
       const patch = row && patches.get(row.id);
       if (patch) Object.assign(row, patch);
     }
-    this.views.forEach((view, id) => patches.has(id) && this.paint(view, this.rows[view.index]));
+    // The page that holds a row may be under way anew: its view waits.
+    this.views.forEach((view, id) => patches.has(id) && this.rows[view.index] && this.paint(view, this.rows[view.index]));
   }
 
   repaint() {
