@@ -1,13 +1,15 @@
-"""Templates, schedules, chains, notifications and forecasts as JSON: one shape for commands and routes, no secrets."""
+"""Units, templates, schedules, chains, notifications and forecasts as JSON: one shape for commands and routes, no secrets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from gapless.core.forecast import Honesty
+from gapless.core.redact import redacted
 from gapless.core.span import SECOND, Instant, iso
 from gapless.engine.forecasts import Told
 from gapless.engine.notifications import shown_address
+from gapless.engine.units import Units
 from gapless.store.chains import Chain
 from gapless.store.deliveries import Delivery
 from gapless.store.notifications import Notification
@@ -20,6 +22,23 @@ if TYPE_CHECKING:
 
 def _when(at: Instant | None) -> str | None:
     return None if at is None else iso(at - at % SECOND)
+
+
+def units_json(one: Units | None) -> dict[str, Any] | None:
+    """The units of a job as JSON, where they are counted."""
+    if one is None:
+        return None
+    return {
+        "total": one.total,
+        "processed": one.processed,
+        "ok": one.ok,
+        "cached": one.cached,
+        "skip": one.skip,
+        "fail": one.fail,
+        "series": one.series,
+        "period": None if one.period is None else iso(one.period),
+        "error": redacted(one.error),
+    }
 
 
 def template_json(one: Template) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from gapless.app import Gapless
-from gapless.app.shown import chain_json, honesty_json, told_json
+from gapless.app.shown import chain_json, honesty_json, told_json, units_json
 from gapless.bars import Rate, duration, line
 from gapless.cli.collect import EXITS, detach_worker, foreground
 from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
@@ -21,7 +21,6 @@ from gapless.core.span import iso
 from gapless.engine.forecasts import Told
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
-from gapless.engine.units import Units
 from gapless.store import events, jobs, segments
 from gapless.store.chains import Chain
 
@@ -70,23 +69,6 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "createdAt": when(job.created_at),
         "startedAt": when(job.started_at) if job.started_at else None,
         "endedAt": when(job.ended_at) if job.ended_at else None,
-    }
-
-
-def units_json(one: Units | None) -> dict[str, Any] | None:
-    """The units of a job as JSON, where they are counted."""
-    if one is None:
-        return None
-    return {
-        "total": one.total,
-        "processed": one.processed,
-        "ok": one.ok,
-        "cached": one.cached,
-        "skip": one.skip,
-        "fail": one.fail,
-        "series": one.series,
-        "period": None if one.period is None else iso(one.period),
-        "error": one.error,
     }
 
 

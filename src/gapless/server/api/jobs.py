@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from gapless.app.shown import units_json
 from gapless.core.errors import GaplessError
 from gapless.core.job import Job, JobState, Priority
 from gapless.core.redact import redacted
 from gapless.core.span import SECOND, iso
 from gapless.engine.reasons import reasons
-from gapless.engine.units import Units
 from gapless.server.access import Caller, History, Operator, Viewer, check_control, may_control
 from gapless.server.api.documented import problems
 from gapless.server.context import Server
@@ -260,23 +260,6 @@ def change(server: Server, caller: Operator, history: History, job_id: Number, b
         job = history.jobs.set_rate(job_id, body.rate or None)
     server.live.nudge()
     return answer(server.board.row(job))
-
-
-def units_json(one: Units | None) -> dict[str, Any] | None:
-    """The units of a job, where they are counted."""
-    if one is None:
-        return None
-    return {
-        "total": one.total,
-        "processed": one.processed,
-        "ok": one.ok,
-        "cached": one.cached,
-        "skip": one.skip,
-        "fail": one.fail,
-        "series": one.series,
-        "period": None if one.period is None else iso(one.period),
-        "error": redacted(one.error),
-    }
 
 
 def _segment_json(one: segments.Detail) -> dict[str, Any]:
