@@ -6,18 +6,17 @@ prepared UPDATE by primary key (executemany), PostgreSQL's one UPDATE … FROM u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from gapless.core.dataset import Type
 from gapless.core.events import EVENTS, FLOATS, INTS, KEY, VALUED
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.rows import CHUNK
 
+_NULL = float("nan")
 _IMPORTED = ("time", *KEY, "origin", "certainty", "facts")
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
 _NATIVE = {**dict.fromkeys(FLOATS, "double precision"), **dict.fromkeys(INTS, "bigint")}
@@ -50,15 +49,13 @@ class Event:
 
 def add(tx: Tx, series: int, events: Sequence[Imported]) -> int:
     """Import events of one company; returns how many are new or changed. Values stay as they are."""
-    stored = 0
-    for at in range(0, len(events), CHUNK):
-        chunk = [one.row() for one in events[at : at + CHUNK]]
-        if tx.name == "postgresql":
-            tx.cursor.execute(_import_unnest(), (series, *map(list, zip(*chunk, strict=True))))
-        else:
-            tx.cursor.execute(_import_values(len(chunk)), [series, *chain.from_iterable(chunk)])
-        stored += tx.cursor.rowcount
-    return stored
+    if not events:
+        return 0
+    if tx.name == "postgresql":
+        tx.cursor.execute(_import_unnest(), (series, *map(list, zip(*[one.row() for one in events], strict=True))))
+    else:
+        tx.cursor.executemany(_import_text(), [(series, *one.row()) for one in events])
+    return int(tx.cursor.rowcount)
 
 
 def of_company(tx: Tx, series: int, *, all_of_them: bool) -> list[Event]:
@@ -91,8 +88,14 @@ def write(tx: Tx, series: int, valued: Sequence[tuple[Any, ...]]) -> int:
     if tx.name == "postgresql":
         tx.cursor.execute(_update_unnest(), (*map(list, zip(*valued, strict=True)), series))
     else:
-        tx.cursor.executemany(_update_text(), [(*row, series) for row in valued])
+        tx.cursor.executemany(_update_text(), _bound(valued, series))
     return int(tx.cursor.rowcount)
+
+
+def _bound(valued: Sequence[tuple[Any, ...]], series: int) -> Iterator[tuple[Any, ...]]:
+    """Rows for SQLite, which takes a number that is none for null: for None the driver looks for a way to write it."""
+    for row in valued:
+        yield (*[_NULL if one is None else one for one in row], series)
 
 
 def _conflict(differs: str) -> str:
@@ -102,12 +105,11 @@ def _conflict(differs: str) -> str:
     return f"ON CONFLICT (series, time, kind, id) DO UPDATE SET {sets} WHERE ({mine}) {differs} ({theirs})"
 
 
-@lru_cache(maxsize=CHUNK)
-def _import_values(count: int) -> str:
-    one = f"(?1, {', '.join(['?'] * len(_IMPORTED))})"
-    values = ", ".join([one] * count)
+@lru_cache(maxsize=1)
+def _import_text() -> str:
     columns = ", ".join(_IMPORTED)
-    return f"INSERT INTO {EVENTS.table} (series, {columns}) VALUES {values} {_conflict('IS NOT')}"
+    marks = ", ".join(["?"] * (1 + len(_IMPORTED)))
+    return f"INSERT INTO {EVENTS.table} (series, {columns}) VALUES ({marks}) {_conflict('IS NOT')}"
 
 
 @lru_cache(maxsize=1)
