@@ -28,8 +28,8 @@ T = TypeVar("T")
 GROUP = 8
 #: Rows changed and transactions after which the log is copied into the file; some 2,000 pages of minute candles.
 CHECKPOINT_ROWS, CHECKPOINT_COMMITS = 60_000, 600
-#: Prepared statements that a connection keeps. What the driver drops is its least used one, so beside a hundred texts of
-#: many rows (the usual number of places) everything new would be prepared at each call.
+#: Prepared statements that a connection keeps. The driver drops its least used one: beside a hundred texts of many rows
+#: (the usual number of places) everything new would be prepared at each call.
 STATEMENTS = 400
 #: Pages of log after which a commit copies it itself, should the thread not keep up.
 BACKSTOP = 16_000

@@ -239,13 +239,12 @@ class Valuing:
         results = valued_rows(answers.events, self._values(answers), now)
         if params.write_back and self._chore.write_back and results:
             self._chore.write_back(params.write_back, [named(one) for one in results])
-        kept = [Raw(name=name, version="", body=body) for name, body in answers.bodies]
-        span = segment.span
+        raws = [Raw(name=name, version="", body=body) for name, body in answers.bodies]
+        kept = [payloads.packed(segment.series, raw, segment.span, PARSER, now) for raw in raws]
         note = f"{segment.name}: {len(results)} events valued, {answers.requests + 1} requests"
 
         def effect(tx: Tx) -> int:
-            for raw in kept:
-                payloads.keep(tx, segment.series, raw, span, PARSER, now)
+            payloads.keep_all(tx, kept)
             events.add(tx, now, "events.valued", note, job=segment.job, segment=segment.id)
             return valued.write(tx, segment.series, results)
 
