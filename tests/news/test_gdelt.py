@@ -22,6 +22,7 @@ from gapless.core.errors import (
     UnknownSeries,
     UsageError,
 )
+from gapless.core.job import Queue
 from gapless.core.page import Ask, Page
 from gapless.core.paging import fit, fresh, halved, next_ask
 from gapless.core.span import DAY, HOUR, Span
@@ -33,7 +34,8 @@ from gapless.sources.gdelt.query import bare, query_of
 from gapless.sources.gdelt.source import ARTICLES, QUARTER
 from gapless.sources.http import Http
 from gapless.store import events
-from gapless.testing.news import gdelt_addresses, stored_addresses
+from gapless.testing.fleet import eventually
+from gapless.testing.news import gdelt_addresses, open_news, stored_addresses
 
 START = instant("2026-03-02")
 MONTH = Span(START, START + 16 * DAY)
@@ -239,6 +241,22 @@ def test_titles_that_are_left_out_are_counted(history, gdelt, world):
     sent = gdelt.stats()["requests"]
     assert history.backfill(NAME, series, "2026-03-01", "2026-03-15").wait() == "done"
     assert gdelt.stats()["requests"] == sent
+
+
+def test_a_daily_collection_is_not_delayed_by_a_backfill(database_url, gdelt, wall):
+    """It has slots of its own, and the budget goes to it first: it is over while years of backfill wait."""
+    phrases = [f'"{word} electronics"' for word in ("samsung", "blue", "green", "red")]
+    with open_news(database_url, wall, base_urls={"gdelt": gdelt.url}, rates={"gdelt": 20.0}) as history:
+        dataset = history.dataset(NAME)
+        years = history.create(history.wish(dataset, phrases, "2018-01-01", "2026-01-01")).job
+        worker = history.engine({Queue.BACKFILL: 2, Queue.DAILY: 1})
+        eventually(lambda: history.jobs.get(years.id).state == "running" and gdelt.stats()["requests"] >= 2)
+        daily = history.create(history.wish(dataset, ['"daily bank"'], None, None, days=2), queue=Queue.DAILY).job
+        worker.ring()
+        eventually(lambda: history.jobs.get(daily.id).is_final)
+        assert history.jobs.get(daily.id).state == "done"
+        assert history.jobs.get(years.id).state == "running"
+        history.jobs.cancel(years.id)
 
 
 def test_few_articles_cost_few_requests(sqlite_history, gdelt):

@@ -55,7 +55,7 @@ def titled(series: str) -> tuple[str, ...]:
 
 
 def is_titled(title: str, names: tuple[str, ...]) -> bool:
-    """Whether one of the names stands in a title; case does not count, nor do spaces: GDELT puts some where none were."""
+    """Whether one of the names stands in a title; case and spaces do not count: GDELT adds some."""
     return not names or any(name in _squeezed(title) for name in names)
 
 

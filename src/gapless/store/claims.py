@@ -77,7 +77,14 @@ _overlapped = and_(
 _blocked = and_(budget.c.blocked_until.is_not(None), budget.c.blocked_until > _b("now"))
 _spent = and_(
     budget.c.daily.is_not(None),
-    budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily // 50),
+    # As `pacing.for_work` has it.
+    budget.c.used
+    >= budget.c.daily
+    - case(
+        (segment.c.queue == "live", 0),
+        (segment.c.queue == "daily", budget.c.daily // 100),
+        else_=budget.c.daily // 50,
+    ),
     budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
 )
 #: The queue as a whole has no place free.

@@ -15,7 +15,7 @@ from gapless.app import Gapless
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotFound, UsageError
 from gapless.core.grid import cells
-from gapless.core.job import JobState, Priority, Wish
+from gapless.core.job import JobState, Priority, Queue, Wish
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
 from gapless.server.access import Caller, Viewer
@@ -108,6 +108,8 @@ class Fill(Dry):
     kind: Literal["collect", "fill"] = "collect"
     name: Text = ""
     priority: Literal["high", "normal", "low"] = "normal"
+    #: `daily` has slots of its own, and its requests go before those of backfills.
+    queue: Literal["backfill", "daily"] = "backfill"
     #: False makes the job paused.
     auto_start: bool = True
     #: The plan that was shown; if the ledger has changed since, 409 tells the difference and the id of a new plan.
@@ -171,6 +173,7 @@ def make_fill(server: Context, history: Gapless, body: Fill) -> int:
         _check_plan(server, history, body, wish)
     made = history.create(
         wish,
+        queue=Queue(body.queue),
         priority=Priority[body.priority.upper()],
         name=body.name,
         rate=body.rate,
