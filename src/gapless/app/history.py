@@ -11,15 +11,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from platformdirs import user_data_path
 
 from gapless.app import enriching
 from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
+from gapless.app.report import Manner, certificate, check_stored, files, place, report_wish, reporting
 from gapless.app.running import Running
 from gapless.app.validation import Validated, repair, validated, validation
 from gapless.app.wishes import Wishes
@@ -63,11 +66,14 @@ from gapless.store import claims, coverage, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
+from gapless.store.reports import ReportFile
+from gapless.store.sqlite import SQLite
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.enrich import MOST_AT_ONCE
 from gapless.work.migrate import Migrate
+from gapless.work.processes import Limits, Processes
 from gapless.work.reparse import REPARSE, Reparse
 
 When = str | date | datetime
@@ -143,10 +149,12 @@ class Gapless:
         } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
         self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
-        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
+        self._children = Processes(settings.slots, _child_limits(settings))
+        self.catalogue.chores[Kind.COMPUTE] = computing(store, self.catalogue, clock, self._children)
         reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
         self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
         self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
+        self.catalogue.chores[Kind.REPORT] = reporting(self, self._children)
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -210,7 +218,7 @@ class Gapless:
             engines, self._engines = self._engines, []
         for engine in engines:
             engine.stop()
-        self._computing.pool.close()
+        self._children.close()
         for source in self.catalogue.sources.values():
             source.close()
         self.deliveries.close()
@@ -586,6 +594,46 @@ class Gapless:
         self.ready(dataset, list(spans))
         return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
 
+    @property
+    def reports_folder(self) -> Path:
+        """Where report jobs that name no folder have theirs."""
+        if self.settings.reports_dir:
+            return Path(self.settings.reports_dir).expanduser().absolute()
+        database = self.store.database
+        return (
+            Path(f"{database.path}.reports") if isinstance(database, SQLite) else user_data_path("gapless") / "reports"
+        )
+
+    def report(
+        self,
+        dataset: str,
+        series: str | Sequence[str] = (),
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        periods: Sequence[str] = (),
+        also: Mapping[str, Sequence[str]] | None = None,
+        manner: Manner | None = None,
+        folder: Path | None = None,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        here: bool | None = None,
+    ) -> Running:
+        """Start writing reports on series (of other datasets, too: `also`) into a folder, or into the job's own.
+
+        `report_files` tells what it has written. Raises `UsageError`, also where nothing is stored to report on.
+        """
+        told = [(dataset, _listed(series)), *(also or {}).items()]
+        wish = report_wish(self, told, start, end, days=days, periods=periods, manner=manner or Manner(), folder=folder)
+        check_stored(self, wish)
+        return self._start(self.create(wish, priority=priority, name=name), here=here)
+
+    def report_files(self, job_id: int) -> list[tuple[ReportFile, Path]]:
+        """The files that a job has written, and where they stand."""
+        job = self.jobs.get(job_id)
+        return [(one, place(self, job, one)) for one in files(self, job_id)]
+
     # -- work
 
     def wish(
@@ -869,7 +917,10 @@ class Gapless:
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        job = self.jobs.get(job_id)
+        self.dataset(job.dataset)
+        if job.kind == Kind.REPORT:
+            return certificate(self, job)
         return truth.certificate(self.store, self.catalogue, self.jobs, job_id)
 
     def _ring(self) -> None:
@@ -880,6 +931,14 @@ class Gapless:
 
 
 _UTC = pl.Datetime("us", "UTC")
+
+
+def _child_limits(settings: Settings) -> Limits:
+    return Limits(
+        seconds=settings.child_time.total_seconds(),
+        cpu_seconds=settings.child_cpu.total_seconds(),
+        memory=settings.child_memory,
+    )
 
 
 def owner() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gapless.app.report import manner_of, report_wish
 from gapless.core.actor import Actor
 from gapless.core.errors import UsageError
 from gapless.core.job import Job, Kind, Priority, Queue, Wish
@@ -62,6 +63,8 @@ class Wishes:
         """Raise `UsageError` for a step that cannot become a job; `alone`: with no job before it."""
         one, kind = said(step.settings), self._kind(step.kind)
         priority_of(one.priority)
+        if kind is Kind.REPORT:
+            manner_of(one.params)
         if one.rate is not None and one.rate <= 0:
             raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
         if alone or (one.dataset and one.series and _has_span(one)):
@@ -101,6 +104,9 @@ class Wishes:
     def _wish(self, one: Said, kind: Kind) -> Wish:
         if not one.dataset:
             raise UsageError("dataset: none is given", field="dataset", hint="`gapless datasets` lists them")
+        if kind is Kind.REPORT:
+            told = [(one.dataset, one.series)]
+            return report_wish(self._app, told, one.start, one.end, days=one.days, manner=manner_of(one.params))
         return self._app.wish(
             self._app.dataset(one.dataset),
             list(one.series),

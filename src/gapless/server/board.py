@@ -93,7 +93,7 @@ class Board:
     def units(self, job: Job, *, fresh: bool = False) -> Units | None:
         """The (series, period) pairs of a job, as last seen; None where nobody counts them."""
         dataset = self._history.catalogue.datasets.get(job.dataset)
-        if dataset is None or not dataset.has_units:
+        if job.kind != Kind.REPORT and (dataset is None or not dataset.has_units):
             return None
         return self._seen(job, fresh=fresh).units
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gapless.app import Gapless, enriching, migrations
 from gapless.app.compute import compute_wish, lacking_inputs
+from gapless.app.report import Manner, check_stored, report_wish
 from gapless.app.wishes import priority_of
 from gapless.core.actor import Role
 from gapless.core.job import Kind, Wish
@@ -171,6 +172,48 @@ class Migrated(Begun):
         return replace(migrations.reparse_wish(found, kept), owner=history.actor.name)
 
 
+class About(Shape):
+    """Series of a dataset; without series all that are stored."""
+
+    dataset: Annotated[Word, Field(min_length=1)]
+    series: Names = Field(default_factory=list)
+
+
+#: One of a list, each once.
+Format = Literal["html", "md", "xlsx", "pdf"]
+Tongue = Literal["en", "ko"]
+Cut = Literal["day", "month", "year", "all"]
+
+
+class Reported(Spanned):
+    """Reports on series of a dataset, and of others (`items`), over a span or several `periods`: files of one job."""
+
+    kind: Literal["report"] = "report"
+    dataset: Word = ""
+    series: Names = Field(default_factory=list)
+    items: Annotated[list[About], Field(max_length=100)] = Field(default_factory=list)
+    #: Such as "2023" and "2024-01..2024-06": a report for each.
+    periods: Annotated[list[Word], Field(max_length=400)] = Field(default_factory=list)
+    #: A report for each day, month or year of the span.
+    each: Cut = "all"
+    #: Rows of its tables.
+    per: Cut = "month"
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=4)] = ("html",)
+    languages: Annotated[tuple[Tongue, ...], Field(min_length=1, max_length=2)] = ("en",)
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        if not self.dataset and self.series:
+            raise Problem(422, "dataset: is not given", field="dataset", hint="name the dataset of the series")
+        start, end = self.ends()
+        told = [*([(self.dataset, self.series)] if self.dataset else []), *((i.dataset, i.series) for i in self.items)]
+        manner = Manner(per=self.per, each=self.each, formats=self.formats, languages=self.languages)
+        with span_words():
+            wish = report_wish(history, told, start, end, days=self.days, periods=self.periods, manner=manner)
+            check_stored(history, wish)
+        return wish
+
+
 class Backfilled(Computed):
     """A span to fill: of a derived series (without `dataset` the index of fear and greed), or of a source's."""
 
@@ -218,6 +261,7 @@ Wanted = Annotated[
     | Annotated[Computed, Tag("compute")]
     | Annotated[Validated, Tag("validate")]
     | Annotated[Valued, Tag("enrich")]
+    | Annotated[Reported, Tag("report")]
     | Annotated[Migrated, Tag("migrate")],
     Discriminator(_kind),
 ]
@@ -269,6 +313,12 @@ def validate(
     server: Server, caller: Operator, history: History, body: Validated, idempotency_key: Key = ""
 ) -> Response:
     """Look for what is wrong with stored rows."""
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.post("/api/batch/bulk-report", status_code=202, summary="Write reports", responses=problems(409, 429))
+def report(server: Server, caller: Operator, history: History, body: Reported, idempotency_key: Key = "") -> Response:
+    """Write reports on many series and periods at once; `GET /api/jobs/{id}/files` lists what is there so far."""
     return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
