@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from gapless.core.job import Job, JobState, Kind, Queue
 from gapless.core.paging import fresh
 from gapless.engine.truth import differences
 from gapless.store import claims
+from gapless.work.processes import Limits, Processes
+from gapless.work.report.making import Reporting
 
 INDEX = "index.fear_greed"
 MONTHS = ("2012-07", "2012-09..2012-10")
@@ -102,6 +105,26 @@ def test_a_folder_that_is_in_the_way_is_said_and_retry_takes_the_rest(history: G
     history.jobs.retry(job.id)
     assert history.run(job.id).wait(timeout=60) is JobState.DONE
     assert len(names(folder)) == 4
+
+
+def test_what_is_too_heavy_fails_with_its_reason_and_is_not_tried_again(history: Gapless, tmp_path: Path) -> None:
+    chore = history.catalogue.chore(Kind.REPORT)
+    assert isinstance(chore, Reporting)
+    pool = Processes(1, Limits(seconds=0.01))
+    history.catalogue.chores[Kind.REPORT] = replace(chore, pool=pool)
+    try:
+        job = make(history, tmp_path, each="all", periods=("2012-07",))
+        assert history.run(job.id).wait(timeout=60) is JobState.FAILED
+        assert (
+            "took more than 0.01 s; ask for less at once, or raise GAPLESS_CHILD_TIME" in history.jobs.get(job.id).error
+        )
+        assert history.progress(job.id).requests == 2
+        assert pool.pids == []
+    finally:
+        history.catalogue.chores[Kind.REPORT] = chore
+        pool.close()
+    history.jobs.retry(job.id)
+    assert history.run(job.id).wait(timeout=60) is JobState.DONE
 
 
 def test_words_of_a_job_that_are_wrong_are_named(history: Gapless) -> None:
