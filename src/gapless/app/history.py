@@ -31,7 +31,19 @@ from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import (
+    POINT_IN_TIME,
+    UNBOUND,
+    Bounds,
+    Direction,
+    Job,
+    JobState,
+    Kind,
+    Mode,
+    Priority,
+    Queue,
+    Wish,
+)
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -535,8 +547,14 @@ class Gapless:
         *,
         days: float | None = None,
         level: Level | str = Level.STANDARD,
+        chunk: int | None = None,
     ) -> Wish:
-        """A checked wish to validate; without series all that are stored, without a span all of it."""
+        """A checked wish to validate; without series all that are stored, without a span all of it.
+
+        `chunk`: periods that are looked at in one transaction.
+        """
+        if chunk is not None and not 1 <= chunk <= 100_000:
+            raise UsageError(f"chunk: {chunk} is no number of periods", field="chunk", hint="give 1 to 100000")
         found = self.dataset(dataset)
         asked = _choice(Level, str(level).lower(), "level")
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
@@ -550,7 +568,8 @@ class Gapless:
                     hint="`gapless fill` fetches it",
                 )
             start = moment(min(first))
-        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params={"level": asked.value})
+        params = {"level": asked.value} | ({} if chunk is None else {"chunk": chunk})
+        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params=params)
 
     def validate(
         self,
@@ -618,6 +637,7 @@ class Gapless:
         folder: Path | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
+        bounds: Bounds = UNBOUND,
         here: bool | None = None,
     ) -> Running:
         """Start writing reports on series (of other datasets, too: `also`) into a folder, or into the job's own.
@@ -627,7 +647,7 @@ class Gapless:
         told = [(dataset, _listed(series)), *(also or {}).items()]
         wish = report_wish(self, told, start, end, days=days, periods=periods, manner=manner or Manner(), folder=folder)
         check_stored(self, wish)
-        return self._start(self.create(wish, priority=priority, name=name), here=here)
+        return self._start(self.create(wish, priority=priority, name=name, bounds=bounds), here=here)
 
     def report_files(self, job_id: int) -> list[tuple[ReportFile, Path]]:
         """The files that a job has written, and where they stand."""
@@ -713,6 +733,7 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         report: str = "",
         point_in_time: bool = False,
         here: bool | None = None,
@@ -734,7 +755,7 @@ class Gapless:
             report=report,
             point_in_time=point_in_time,
         )
-        return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
+        return self._start(self.create(wish, priority=priority, name=name, rate=rate, bounds=bounds), here=here)
 
     def create(
         self,
@@ -743,12 +764,13 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         hold: bool = False,
         progress: bool = False,
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""

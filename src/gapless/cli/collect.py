@@ -16,6 +16,7 @@ import typer
 from gapless.app import Gapless, Running
 from gapless.app.running import patiently
 from gapless.app.sets import series_from as series_from_set
+from gapless.app.wishes import bounds_of
 from gapless.bars import bar, duration
 from gapless.cli.common import (
     AsJson,
@@ -59,6 +60,10 @@ PointInTime = Annotated[
 Slots = Annotated[int | None, typer.Option("--slots", help="Worker slots of this process.")]
 Hold = Annotated[bool, typer.Option("--hold", help="Make the job paused.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")]
+MaxRetries = Annotated[int | None, typer.Option("--max-retries", help="Attempts after the first one.")]
+MaxRuntime = Annotated[
+    str | None, typer.Option("--max-runtime", help="The job fails when it has run for so long: 90s, 30m, 2h.")
+]
 Here = Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")]
 
 
@@ -190,6 +195,8 @@ def fill(
     ] = None,
     series_file: SeriesFile = None,
     series_from: SeriesFrom = None,
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
     slots: Slots = None,
     hold: Hold = False,
     detach: Detach = False,
@@ -205,7 +212,15 @@ def fill(
         names = _series(app, dataset, series, series_file, series_from)
         how: dict[str, Any] = {"mode": mode, "direction": direction, "report": report, "point_in_time": point_in_time}
         wish = app.wish(found, names, start, end, days=days, recheck=recheck, **how)
-        made = app.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold, progress=err.is_terminal)
+        made = app.create(
+            wish,
+            priority=priority(priority_),
+            name=name,
+            rate=rate,
+            bounds=bounds_of(max_retries, max_runtime),
+            hold=hold,
+            progress=err.is_terminal,
+        )
         state = started(app, made, hold=hold, detach=detach, here=here, json=json)
         if state is None:
             return
@@ -219,8 +234,13 @@ def fill(
     raise typer.Exit(int(EXITS[state]))
 
 
-def started(app: Gapless, made: Made, *, hold: bool, detach: bool, here: bool, json: bool) -> JobState | None:
-    """Run a job as the options say and follow it to its end; None where it is left to others, which is said."""
+def started(
+    app: Gapless, made: Made, *, hold: bool, detach: bool, here: bool, json: bool, alone: bool = False
+) -> JobState | None:
+    """Run a job as the options say and follow it to its end; None where it is left to others, which is said.
+
+    `alone`: where no worker serves its queue it does not wait for one, but runs here.
+    """
     job = made.job
     if made.adopted:
         err.print(f"going on with job {job.id} ({job.state})", highlight=False)
@@ -234,6 +254,7 @@ def started(app: Gapless, made: Made, *, hold: bool, detach: bool, here: bool, j
             detach_worker(app)
         said(app, job, json, f"job {job.id} runs in the background: `gapless jobs show {job.id}`")
         return None
+    here = here or (alone and not app.serving(job.id))
     return foreground(app, lambda: run_here_or_there(app, job.id, here=here))
 
 

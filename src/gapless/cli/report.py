@@ -9,7 +9,8 @@ import typer
 
 from gapless.app import Gapless
 from gapless.app.report import Manner, check_stored, report_wish
-from gapless.cli.collect import EXITS, Detach, Here, Hold, started
+from gapless.app.wishes import bounds_of
+from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, started
 from gapless.cli.common import (
     AsJson,
     Database,
@@ -53,6 +54,8 @@ def report(
     ] = None,
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
     hold: Hold = False,
     detach: Detach = False,
     here: Here = False,
@@ -77,9 +80,10 @@ def report(
             folder=output,
         )
         check_stored(app, wish)
-        made = app.create(wish, priority=priority(priority_), name=name, hold=hold)
+        bounds = bounds_of(max_retries, max_runtime)
+        made = app.create(wish, priority=priority(priority_), name=name, bounds=bounds, hold=hold)
         # Its files are for whoever has typed this: on this machine.
-        state = started(app, made, hold=hold, detach=detach, here=here or output is not None, json=json)
+        state = started(app, made, hold=hold, detach=detach, here=here or output is not None, json=json, alone=True)
         if state is None:
             return
         _tell(app, made.job.id, state, json=json)

@@ -239,6 +239,8 @@ class Board:
             "queue": job.queue,
             "owner": job.owner,
             "rateLimit": job.rate,
+            "maxRetries": job.max_retries,
+            "maxRuntime": None if job.max_runtime is None else job.max_runtime / SECOND,
             "start": iso(job.start),
             "end": None if is_standing else iso(job.end),
             "percent": None if is_standing else round(made.percent, 3),

@@ -5,26 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import msgspec
 from fastapi import APIRouter
 from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
 from gapless.app import Gapless, enriching, migrations
-from gapless.app.compute import compute_wish, lacking_inputs
+from gapless.app.chained import made
+from gapless.app.compute import compute_wish
 from gapless.app.report import Manner, check_stored, report_wish
-from gapless.app.wishes import priority_of
 from gapless.core.actor import Role
 from gapless.core.job import Kind, Wish
 from gapless.core.rules import Level
 from gapless.core.span import iso
 from gapless.server.access import Caller, History, Operator, Viewer
-from gapless.server.api.create import Fill, Key, check_room, make_fill, once, span_words
+from gapless.server.api.create import Begun, Fill, Key, check_room, fill_wish, make_fill, once, span_words, terms_of
 from gapless.server.api.documented import problems
 from gapless.server.context import Context, Server
 from gapless.server.problems import Problem
-from gapless.server.shapes import Names, Number, Shape, Text, Word, answer
-from gapless.store.chains import Step
+from gapless.server.shapes import Names, Number, Shape, Word, answer
 from gapless.work import derive
 
 router = APIRouter(tags=["jobs"], responses=problems())
@@ -33,15 +31,6 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 #: How thoroughly; in any case, as `COMPREHENSIVE`.
 Thorough = Annotated[str, Field(max_length=20, pattern="(?i)^(basic|standard|comprehensive)$")]
-
-
-class Begun(Shape):
-    """What every job may be told."""
-
-    name: Text = ""
-    priority: Literal["high", "normal", "low"] = "normal"
-    #: False makes the job paused.
-    auto_start: bool = True
 
 
 class DateRange(Shape):
@@ -92,6 +81,11 @@ class Computed(Spanned):
     #: A validation of the same span follows.
     validation_level: Thorough | None = None
 
+    @property
+    def named(self) -> str:
+        """The derived series."""
+        return self.series
+
     def wish(self, history: Gapless) -> Wish:
         """As the engine takes it."""
         start, end = self.ends()
@@ -108,7 +102,7 @@ class Computed(Spanned):
         }
         with span_words():
             return compute_wish(
-                history, self.dataset, self.series, start, end, self.days, params, overwrite=self.overwrite_existing
+                history, self.dataset, self.named, start, end, self.days, params, overwrite=self.overwrite_existing
             )
 
 
@@ -118,6 +112,8 @@ class Validated(Spanned):
     kind: Literal["validate"] = "validate"
     dataset: Word
     series: Names = Field(default_factory=list)
+    #: Periods that are looked at in one transaction.
+    chunk_size: Count | None = None
     level: Thorough | None = None
     validation_level: Thorough | None = None
 
@@ -127,7 +123,13 @@ class Validated(Spanned):
         level = self.level or self.validation_level or Level.STANDARD
         with span_words():
             return history.validation_wish(
-                self.dataset, self.series or None, start, end, days=self.days, level=level.lower()
+                self.dataset,
+                self.series or None,
+                start,
+                end,
+                days=self.days,
+                level=level.lower(),
+                chunk=self.chunk_size,
             )
 
 
@@ -231,23 +233,29 @@ class Backfilled(Computed):
         """Whether the rows are made here."""
         return self.dataset in derive.DATASETS
 
-    def computed(self) -> Computed:
-        """The same as a computation."""
-        names = self.series if isinstance(self.series, str) else ",".join(self.series)
-        told = self.model_dump(include=set(Computed.model_fields) - {"kind", "series"})
-        return Computed.model_construct(**told | {"series": names, "date_range": self.date_range})
+    @property
+    def named(self) -> str:
+        """The derived series."""
+        return self.series if isinstance(self.series, str) else ",".join(self.series)
 
-    def fill(self) -> Fill:
-        """The same as a fill."""
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        if self.is_computed:
+            return super().wish(history)
         start, end = self.ends()
-        told = self.model_dump(include=set(Fill.model_fields) & set(Backfilled.model_fields))
         names = [self.series] if isinstance(self.series, str) else self.series
-        told |= {"kind": "collect", "start": start, "end": end, "start_date": None, "end_date": None}
-        told |= {"series": [one for one in names if one], "force_refresh": self.overwrite_existing}
-        return Fill.model_construct(**{**{n: f.get_default(call_default_factory=True) for n, f in _FIELDS}, **told})
-
-
-_FIELDS = list(Fill.model_fields.items())
+        return fill_wish(
+            history,
+            history.dataset(self.dataset),
+            [one for one in names if one],
+            start,
+            end,
+            days=self.days,
+            mode="all" if self.overwrite_existing else self.mode,
+            direction=self.direction,
+            recheck=self.recheck,
+            report=self.report,
+        )
 
 
 def _kind(value: Any) -> Any:
@@ -286,15 +294,7 @@ def backfill(
 ) -> Response:
     """Without `dataset` the index of fear and greed is computed; `validationLevel` lets a validation follow."""
 
-    def act() -> int:
-        if body.is_computed:
-            return _made(server, history, body.computed())
-        job = make_fill(server, history, body.fill())
-        if body.validation_level:
-            history.chains.add(job, (_validation(body.validation_level),))
-        return job
-
-    return once(server, caller, history, body, idempotency_key, act)
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
 @router.post(
@@ -372,56 +372,14 @@ def _check_admin(caller: Caller, body: Valued) -> None:
         raise Problem(403, f"writing back takes the role admin; {caller.name} is {caller.role.value}")
 
 
-def _made(server: Context, history: Gapless, body: Wanted) -> int:
+def _made(server: Context, history: Gapless, body: Wanted | Backfilled) -> int:
+    """The job of a request, or the first of its chain; raises `Problem`, `UsageError`."""
     if isinstance(body, Fill):
-        return make_fill(server, history, body)
+        return make_fill(server, history, body, body.plan_id, body.wish)
+    if isinstance(body, Backfilled) and not body.is_computed:
+        return make_fill(server, history, body, body.plan_id, body.wish, level=body.validation_level or "")
     check_room(history)
-    wish = body.wish(history)
-    first, steps = (_steps(history, body, wish)) if isinstance(body, Computed) else (None, ())
-    if first is not None:
-        job = history.create(first, name=f"inputs of {wish.series[0]}", hold=not body.auto_start).job.id
-    else:
-        priority = priority_of(body.priority)
-        job = history.create(wish, priority=priority, name=body.name, hold=not body.auto_start).job.id
-    if steps:
-        # A job that was taken up may have its steps already: the same ones are one link.
-        history.chains.add(job, steps, after="ended" if first is not None else "done")
+    level = body.validation_level if isinstance(body, Computed) else ""
+    job = made(history, body.wish(history), terms_of(body), level=level or "").job.id
     server.live.nudge()
     return job
-
-
-def _steps(history: Gapless, body: Computed, wish: Wish) -> tuple[Wish | None, tuple[Step, ...]]:
-    """The fill that comes first, where inputs miss something, and what follows the job that is made."""
-    after = (_validation(body.validation_level),) if body.validation_level else ()
-    lacking = lacking_inputs(history, wish)
-    if not lacking:
-        return None, after
-    wishes = [history.wish(history.dataset(one.dataset), [one.series], one.start, one.end) for one in lacking]
-    fills = tuple(
-        Step(kind=Kind.COLLECT.value, name=f"inputs of {wish.series[0]}", settings=_said(one)) for one in wishes[1:]
-    )
-    computing = Step(
-        kind=Kind.COMPUTE.value,
-        name=body.name,
-        settings={**_said(wish), "params": _params(wish), "mode": wish.mode.value, "priority": body.priority},
-    )
-    return wishes[0], (*fills, computing, *after)
-
-
-def _said(wish: Wish) -> dict[str, Any]:
-    return {
-        "dataset": wish.dataset,
-        "series": list(wish.series),
-        "start": iso(wish.span.start),
-        "end": iso(wish.span.end),
-    }
-
-
-def _params(wish: Wish) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.json.decode(wish.params)
-    return told
-
-
-def _validation(level: str) -> Step:
-    """A validation of what the job before has made."""
-    return Step(kind=Kind.VALIDATE.value, name="", settings={"params": {"level": level.lower()}})
