@@ -13,16 +13,13 @@ from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
-import polars as pl
 from platformdirs import user_data_path
 
-from gapless.app import enriching
 from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
-from gapless.app.report import Manner, certificate, check_stored, files, place, report_wish, reporting
 from gapless.app.running import Running
 from gapless.app.validation import Validated, repair, validated, validation
 from gapless.app.wishes import Wishes
@@ -44,6 +41,7 @@ from gapless.core.job import (
     Queue,
     Wish,
 )
+from gapless.core.lazily import pl
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -83,10 +81,13 @@ from gapless.store.sqlite import SQLite
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
-from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.base import Chore
 from gapless.work.migrate import Migrate
 from gapless.work.processes import Limits, Processes
 from gapless.work.reparse import REPARSE, Reparse
+
+if TYPE_CHECKING:
+    from gapless.app.report import Manner
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -160,13 +161,14 @@ class Gapless:
             for name in SOURCES
         } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
-        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
         self._children = Processes(settings.slots, _child_limits(settings))
-        self.catalogue.chores[Kind.COMPUTE] = computing(store, self.catalogue, clock, self._children)
-        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
-        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
-        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
-        self.catalogue.chores[Kind.REPORT] = reporting(self, self._children)
+        self.catalogue.chores |= {
+            Kind.VALIDATE: lambda: validation(store, self.catalogue, clock),
+            Kind.COMPUTE: lambda: computing(store, self.catalogue, clock, self._children),
+            Kind.MIGRATE: self._migrating,
+            Kind.ENRICH: self._enriching,
+            Kind.REPORT: self._reporting,
+        }
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -183,6 +185,20 @@ class Gapless:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _migrating(self) -> Migrate:
+        reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
+        return Migrate(store=self.store, verbs={REPARSE: reparse.go})
+
+    def _enriching(self) -> Chore:
+        from gapless.app import enriching
+
+        return enriching.chore(self)
+
+    def _reporting(self) -> Chore:
+        from gapless.app.report import reporting
+
+        return reporting(self, self._children)
 
     def acting(self, actor: Actor) -> Gapless:
         """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
@@ -442,9 +458,15 @@ class Gapless:
         found = self.dataset(dataset)
         with self.store.read() as tx:
             parts = truth.covered(tx, found, series)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.start_time, one.end_time, cells, count) for one, cells, count in parts],
-            schema={"start": _UTC, "end": _UTC, "cells": pl.Int64, "rows": pl.Int64},
+            schema={
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "rows": pl.Int64,
+            },
             orient="row",
         )
 
@@ -460,9 +482,16 @@ class Gapless:
         """All of a span without a row: `word` (missing, empty …), `start`, `end` (UTC), `cells`, `note`."""
         found = self.dataset(dataset)
         parts = self.stretches(found, series, start, end, days)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.word.value, one.span.start_time, one.span.end_time, one.cells, one.note) for one in parts],
-            schema={"word": pl.String, "start": _UTC, "end": _UTC, "cells": pl.Int64, "note": pl.String},
+            schema={
+                "word": pl.String,
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "note": pl.String,
+            },
             orient="row",
         )
 
@@ -644,6 +673,8 @@ class Gapless:
 
         `report_files` tells what it has written. Raises `UsageError`, also where nothing is stored to report on.
         """
+        from gapless.app.report import Manner, check_stored, report_wish
+
         told = [(dataset, _listed(series)), *(also or {}).items()]
         wish = report_wish(self, told, start, end, days=days, periods=periods, manner=manner or Manner(), folder=folder)
         check_stored(self, wish)
@@ -651,6 +682,8 @@ class Gapless:
 
     def report_files(self, job_id: int) -> list[tuple[ReportFile, Path]]:
         """The files that a job has written, and where they stand."""
+        from gapless.app.report import files, place
+
         job = self.jobs.get(job_id)
         return [(one, place(self, job, one)) for one in files(self, job_id)]
 
@@ -923,7 +956,11 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        slots = self.settings.slots
+        if job.kind == Kind.ENRICH:
+            from gapless.work.enrich import MOST_AT_ONCE
+
+            slots = min(slots, MOST_AT_ONCE)
         engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
@@ -942,6 +979,8 @@ class Gapless:
         job = self.jobs.get(job_id)
         self.dataset(job.dataset)
         if job.kind == Kind.REPORT:
+            from gapless.app.report import certificate
+
             return certificate(self, job)
         return truth.certificate(self.store, self.catalogue, self.jobs, job_id)
 
@@ -950,9 +989,6 @@ class Gapless:
             engines = list(self._engines)
         for engine in engines:
             engine.ring()
-
-
-_UTC = pl.Datetime("us", "UTC")
 
 
 def _child_limits(settings: Settings) -> Limits:

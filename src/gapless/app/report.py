@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import polars as pl
 
 from gapless.core.dataset import Dataset, Type
 from gapless.core.errors import NotFound, UsageError
 from gapless.core.grid import EVENTS as SECONDS
 from gapless.core.index.components import COMPONENTS
 from gapless.core.job import Direction, Job, Kind, Mode, Wish
+from gapless.core.lazily import pl
 from gapless.core.reports import REPORTS, subject
 from gapless.core.rules import Finding
 from gapless.core.span import SECOND, Instant, Span, iso, moment

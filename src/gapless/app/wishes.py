@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gapless.app.report import manner_of, report_wish
 from gapless.core.actor import Actor
 from gapless.core.errors import UsageError
 from gapless.core.job import Bounds, Job, Kind, Priority, Queue, Wish
@@ -69,6 +68,8 @@ class Wishes:
         priority_of(one.priority)
         bounds_of(one.max_retries, one.max_runtime)
         if kind is Kind.REPORT:
+            from gapless.app.report import manner_of
+
             manner_of(one.params)
         if one.rate is not None and one.rate <= 0:
             raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
@@ -111,6 +112,8 @@ class Wishes:
         if not one.dataset:
             raise UsageError("dataset: none is given", field="dataset", hint="`gapless datasets` lists them")
         if kind is Kind.REPORT:
+            from gapless.app.report import manner_of, report_wish
+
             told = [(one.dataset, one.series)]
             return report_wish(self._app, told, one.start, one.end, days=one.days, manner=manner_of(one.params))
         return self._app.wish(

@@ -18,6 +18,8 @@ from typing import Any
 
 from gapless.core.errors import GaplessError
 
+#: Bytes that libraries may set aside without touching them, such as the arena of an allocator at its first use.
+ASIDE = 2 * 1024**3
 #: The length that stands before every message.
 LENGTH = struct.Struct("!Q")
 
@@ -76,7 +78,7 @@ def _limit(seconds: float, memory: int) -> None:
     _set(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + seconds) + 1)
     reserved = _reserved()
     if reserved is not None:
-        _set(resource.RLIMIT_DATA, reserved + memory)
+        _set(resource.RLIMIT_DATA, reserved + memory + ASIDE)
 
 
 def _set(what: int, most: int) -> None:

@@ -3,9 +3,9 @@
 Each call has limits. *Time*: the parent waits so long, then ends the child. *Processor time*: RLIMIT_CPU, set anew for
 every call; the kernel ends the child. *Memory*: what the child really holds (its resident pages) is looked at ten times
 a second, and the child is ended above the limit. A limit of the kernel cannot say that: RLIMIT_AS and RLIMIT_DATA both
-count what an allocator sets aside (polars: 1.1 GB before the first row, of which 0.1 GB is used). RLIMIT_DATA stands
-behind it, so many bytes above what was set aside before the call: it stops the one huge allocation that is faster than
-a look. A child that was ended is replaced at the next call; nothing of it stays behind.
+count what libraries set aside (1.1 GB before the first row, of which 0.1 GB is used). RLIMIT_DATA stands
+behind it, so many bytes and an arena above what was set aside before the call: it stops the one huge allocation that is
+faster than a look. A child that was ended is replaced at the next call; nothing of it stays behind.
 """
 
 from __future__ import annotations
