@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0010"
 
 _TABLE = "data_events"
 _NEW = {"per_to_sector": sa.Double(), "sector_basis": sa.Text()}
