@@ -19,7 +19,7 @@ from gapless.app.enriching import Columns
 from gapless.app.history import owner
 from gapless.app.sectors import compare
 from gapless.core.errors import UsageError
-from gapless.core.events import EVENTS, VALUED
+from gapless.core.events import COMPARED, EVENTS, VALUED
 from gapless.core.job import JobState
 from gapless.core.span import instant
 from gapless.core.valuation import VALUES
@@ -29,6 +29,8 @@ from gapless.store.sqlite import dbapi
 from gapless.testing.dart import MovedClock
 from gapless.testing.fmp import NOW, fmp_settings
 
+#: Before events were compared with their sector.
+OLD = "UPDATE alembic_version SET version_num = '0010'"
 COLUMNS = Columns(ticker="ticker", time="at", kind="kind", id="id")
 
 
@@ -232,6 +234,17 @@ def test_events_are_compared_with_their_sector(history, fmp):
     assert compare(history) == told
     run(history, "CSCO", overwrite=True)
     assert stored(history, "CSCO")[0]["sector_basis"] is None
+
+
+def test_a_table_of_an_older_version_gets_the_columns(database_url, fmp):
+    """Its events keep what they have."""
+    settings = fmp_settings(database_url, fmp)
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as before:
+        add(before)
+        for old in (*[f"ALTER TABLE {EVENTS.table} DROP COLUMN {name}" for name in COMPARED], OLD):
+            before.store.write(lambda tx, said=old: tx.cursor.execute(said))
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as after:
+        assert [one["per_to_sector"] for one in stored(after, "AAPL")] == [None] * 3
 
 
 # Import
