@@ -34,7 +34,7 @@ from gapless.store.reports import ReportFile
 from gapless.store.store import Store
 from gapless.work.derive import FEAR_GREED
 from gapless.work.elsewhere import datasets, store_of
-from gapless.work.report.document import document
+from gapless.work.report.document import document, pictures
 from gapless.work.report.facts import Facts, Period
 from gapless.work.report.formats import FORMATS, MEDIA
 from gapless.work.report.making import Drawn, Order, Reporting
@@ -321,10 +321,10 @@ def drawn(url: str, order: Order) -> list[Drawn]:
     """The files of one report: its facts gathered once, from one view of the store."""
     dataset = datasets()[order.dataset]
     its = facts(store_of(url), dataset, order.series, order.span, order.per, order.now)
-    stem = _stem(dataset, order.series, order.span)
+    stem, charts = _stem(dataset, order.series, order.span), pictures(its)
     made = []
     for language in order.languages:
-        told = document(its, Language(language))
+        told = document(its, Language(language), charts)
         made += [
             Drawn(name=f"{stem}.{language}.{kind}", media_type=MEDIA[kind], body=FORMATS[kind](told))
             for kind in order.formats

@@ -41,14 +41,32 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
 
-def document(facts: Facts, language: Language) -> Document:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """The charts of a report, each as SVG and as PNG; drawn once, as they are the same in every language."""
+
+    completeness: tuple[bytes, bytes] | None
+    path: tuple[bytes, bytes] | None
+    components: tuple[bytes, bytes] | None
+
+
+def pictures(facts: Facts) -> Pictures:
+    """Draw what there is to be drawn."""
+    has_path = facts.path.height > 0
+    return Pictures(
+        completeness=completeness_chart(facts.periods) if len(facts.periods) > 1 else None,
+        path=path_chart(facts.path, is_index=bool(facts.components)) if has_path else None,
+        components=components_chart(facts.path, facts.components) if facts.components and has_path else None,
+    )
+
+
+def document(facts: Facts, language: Language, drawn: Pictures) -> Document:
     """The report of a series in a language."""
     says = _Says(language)
     made = f"{says('made')} {facts.made_at}"
-    sections = [_completeness(facts, says), _path(facts, says)]
-    if facts.components and facts.path.height:
-        picture = components_chart(facts.path, facts.components)
-        sections.append(Section(title=says("components"), picture=picture))
+    sections = [_completeness(facts, says, drawn), _path(facts, says, drawn)]
+    if drawn.components:
+        sections.append(Section(title=says("components"), picture=drawn.components))
     sections += [_statistics(facts, says), _gaps(facts, says), _findings(facts, says)]
     return Document(
         title=f"{facts.series} · {facts.dataset}",
@@ -66,7 +84,7 @@ class _Says:
         return word(key, self.language)
 
 
-def _completeness(facts: Facts, says: _Says) -> Section:
+def _completeness(facts: Facts, says: _Says, drawn: Pictures) -> Section:
     words = ["present", "empty", "missing", "quarantined", "unavailable"]
     told = [one for one in words if one in ("present", "empty", "missing") or facts.whole.cells.get(one)]
     columns = [says("period"), *(says(one) for one in told), f"{says('completeness')} %"]
@@ -80,11 +98,10 @@ def _completeness(facts: Facts, says: _Says) -> Section:
         rows.append(row(facts.whole, says("whole")))
     share = facts.whole.completeness
     text = "" if share is None else f"{share:.2f} % {says('of periods answered')}."
-    picture = completeness_chart(facts.periods) if len(facts.periods) > 1 else None
-    return Section(title=says("completeness"), text=text, table=Table(columns, rows), picture=picture)
+    return Section(title=says("completeness"), text=text, table=Table(columns, rows), picture=drawn.completeness)
 
 
-def _path(facts: Facts, says: _Says) -> Section:
+def _path(facts: Facts, says: _Says, drawn: Pictures) -> Section:
     title = f"{says('path')}: {facts.drawn}"
     if not facts.path.height:
         return Section(title=title, text=says("many rows" if facts.whole.cells.get("present") else "no rows"))
@@ -95,8 +112,7 @@ def _path(facts: Facts, says: _Says) -> Section:
         for one in facts.periods
     ]
     columns = [says("period"), *(says(name) for name in names), *([says("volume")] if has_volume else [])]
-    picture = path_chart(facts.path, is_index=bool(facts.components))
-    return Section(title=title, table=Table(columns, rows), picture=picture)
+    return Section(title=title, table=Table(columns, rows), picture=drawn.path)
 
 
 def _statistics(facts: Facts, says: _Says) -> Section:
