@@ -25,6 +25,7 @@ NAMES = [
     "enrich",
     "server",
     "derived",
+    "jobs",
 ]
 
 
