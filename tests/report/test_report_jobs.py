@@ -132,3 +132,4 @@ def test_words_of_a_job_that_are_wrong_are_named(history: Gapless) -> None:
     # Who sits at the machine names a folder; a template or a chain does not.
     with pytest.raises(UsageError, match=r"params: .*folder"):
         manner_of({"folder": "/etc"})
+    assert manner_of({"formats": "md, html"}).formats == ("md", "html")

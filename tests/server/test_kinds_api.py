@@ -127,8 +127,10 @@ def test_reports_of_many_series_are_one_job_with_files(client, history: Gapless)
 def test_the_same_key_makes_one_job(client) -> None:
     api = client("operator")
     body = {"kind": "validate", "dataset": MINUTES, "series": ["KRW-BTC"], "days": 2, "level": "BASIC"}
+    body |= {"chunkSize": 500, "maxRetries": 1, "maxRuntime": "2h"}
     first = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
     assert (first.status_code, first.json()["kind"]) == (202, "validate"), first.text
+    assert (first.json()["maxRetries"], first.json()["maxRuntime"]) == (1, 7200)
     second = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
     assert second.json()["id"] == first.json()["id"]
     assert second.headers["Idempotency-Replayed"] == "true"
@@ -150,6 +152,8 @@ def test_the_same_key_makes_one_job(client) -> None:
         ("bulk-report", {"dataset": MINUTES, "series": "KRW-BTC", "periods": ["2024", "2024-05"]}, "periods"),
         ("bulk-report", {"days": 2}, "dataset"),
         ("bulk-report", {"dataset": MINUTES, "days": 2, "folder": "/etc"}, "folder"),
+        ("data-validation", {"dataset": MINUTES, "days": 1, "maxRuntime": "soon"}, "maxRuntime"),
+        ("historical-backfill", {"market": "CRYPTO", "days": 3, "maxRetries": 101}, "maxRetries"),
         ("event-valuation", {}, "events"),
         ("event-valuation", {"ticker": "AAPL"}, "ticker"),
     ],

@@ -87,7 +87,8 @@ def manner_of(params: Mapping[str, Any]) -> Manner:
     except msgspec.ValidationError as error:
         known = ", ".join(_Said.__struct_fields__)
         raise UsageError(f"params: {error}", field="params", hint=f"a report has {known}") from None
-    manner = Manner(per=made.per, each=made.each, formats=made.formats, languages=made.languages)
+    formats, languages = _several(made.formats), _several(made.languages)
+    manner = Manner(per=made.per, each=made.each, formats=formats, languages=languages)
     manner.check()
     return manner
 
@@ -95,8 +96,13 @@ def manner_of(params: Mapping[str, Any]) -> Manner:
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per: str = "month"
     each: str = "all"
-    formats: tuple[str, ...] = ("html",)
-    languages: tuple[str, ...] = ("en",)
+    #: Lists, or text with commas: parameters of templates are single values.
+    formats: tuple[str, ...] | str = "html"
+    languages: tuple[str, ...] | str = "en"
+
+
+def _several(said: tuple[str, ...] | str) -> tuple[str, ...]:
+    return tuple(said.replace(",", " ").split()) if isinstance(said, str) else said
 
 
 def reporting(history: Gapless, pool: Processes) -> Reporting:
