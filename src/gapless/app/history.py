@@ -255,7 +255,16 @@ class Gapless:
     # -- what is stored
 
     def dataset(self, name: str) -> Dataset:
-        """A dataset by name; its table is ready for use."""
+        """A dataset of rows by name; its table is ready for use."""
+        found = self._prepared(name)
+        if not found.columns:
+            raise UsageError(
+                f"dataset: {name} are files, not rows", field="dataset", hint="the jobs that write them list them"
+            )
+        return found
+
+    def _prepared(self, name: str) -> Dataset:
+        """What a job is about."""
         found = self.catalogue.dataset(name)
         self.store.prepare([found])
         return found
@@ -807,7 +816,7 @@ class Gapless:
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
-        dataset = self.dataset(wish.dataset)
+        dataset = self._prepared(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
@@ -911,7 +920,7 @@ class Gapless:
         return self._start(Made(self.jobs.get(job_id), True))
 
     def _ready_for(self, job: Job) -> None:
-        dataset, kind = self.dataset(job.dataset), Kind(job.kind)
+        dataset, kind = self._prepared(job.dataset), Kind(job.kind)
         if kind in (Kind.COLLECT, Kind.FOLLOW):
             with self.store.read() as tx:
                 names = [name for _, name in jobs.series_of(tx, job.id)]
@@ -949,7 +958,7 @@ class Gapless:
         job = made.job
         if made.adopted and job.state == JobState.PAUSED:
             job = self.jobs.resume(job.id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if here is None:
             here = not (self.is_shared and self.serving(job.id))
         if not here:
@@ -966,18 +975,18 @@ class Gapless:
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:
         """How far a job is."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
 
     def units(self, job_id: int) -> Units | None:
         """The (series, period) pairs of a job; None where nobody counts them."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return units(self.store, self.catalogue, self.jobs, job_id)
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""
         job = self.jobs.get(job_id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if job.kind == Kind.REPORT:
             from gapless.app.report import certificate
 

@@ -36,7 +36,7 @@ from gapless.work.derive import FEAR_GREED
 from gapless.work.elsewhere import datasets, store_of
 from gapless.work.report.document import document, pictures
 from gapless.work.report.facts import Facts, Period
-from gapless.work.report.formats import FORMATS, MEDIA
+from gapless.work.report.formats import FORMATS, MEDIA, PICTURE
 from gapless.work.report.making import Drawn, Order, Reporting
 from gapless.work.report.words import Language
 
@@ -327,7 +327,7 @@ def drawn(url: str, order: Order) -> list[Drawn]:
     """The files of one report: its facts gathered once, from one view of the store."""
     dataset = datasets()[order.dataset]
     its = facts(store_of(url), dataset, order.series, order.span, order.per, order.now)
-    stem, charts = _stem(dataset, order.series, order.span), pictures(its)
+    stem, charts = _stem(dataset, order.series, order.span), pictures(its, {PICTURE[one] for one in order.formats})
     made = []
     for language in order.languages:
         told = document(its, Language(language), charts)

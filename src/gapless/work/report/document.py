@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gapless.core.span import iso
-from gapless.work.report.charts import completeness_chart, components_chart, path_chart
+from gapless.work.report.charts import Picture, completeness_chart, components_chart, path_chart
 from gapless.work.report.facts import Facts, Period
 from gapless.work.report.words import Language, word
 
@@ -27,8 +28,7 @@ class Section:
     title: str
     text: str = ""
     table: Table | None = None
-    #: A picture as SVG and as PNG.
-    picture: tuple[bytes, bytes] | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +43,20 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
-    """The charts of a report, each as SVG and as PNG; drawn once, as they are the same in every language."""
+    """The charts of a report: drawn once, as they are the same in every language."""
 
-    completeness: tuple[bytes, bytes] | None
-    path: tuple[bytes, bytes] | None
-    components: tuple[bytes, bytes] | None
+    completeness: Picture | None
+    path: Picture | None
+    components: Picture | None
 
 
-def pictures(facts: Facts) -> Pictures:
-    """Draw what there is to be drawn."""
+def pictures(facts: Facts, kinds: Collection[str]) -> Pictures:
+    """Draw what there is to be drawn, as `svg`, as `png`, or both."""
     has_path = facts.path.height > 0
     return Pictures(
-        completeness=completeness_chart(facts.periods) if len(facts.periods) > 1 else None,
-        path=path_chart(facts.path, is_index=bool(facts.components)) if has_path else None,
-        components=components_chart(facts.path, facts.components) if facts.components and has_path else None,
+        completeness=completeness_chart(facts.periods, kinds) if len(facts.periods) > 1 else None,
+        path=path_chart(facts.path, kinds, is_index=bool(facts.components)) if has_path else None,
+        components=components_chart(facts.path, facts.components, kinds) if facts.components and has_path else None,
     )
 
 
