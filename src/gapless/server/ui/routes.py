@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
+from gapless.app.shown import template_json
+from gapless.core.span import moment
 from gapless.server.context import Server
 from gapless.server.ui import assets
 from gapless.server.ui.catalogue import dataset_json, datasets_json
+from gapless.server.ui.wish import chosen, is_fill, words_of
 from gapless.server.ui.words import choose, say, words
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -129,37 +131,24 @@ def series(request: Request, server: Server, dataset: str, name: str) -> Respons
 
 @router.get("/new")
 def new(request: Request, server: Server) -> Response:
-    """A new backfill; the address may fill the form in."""
+    """A new backfill; the address may fill the form in, and so may a template that it names."""
     listed = [one for one in datasets_json(server.history) if one["source"] in server.history.catalogue.sources]
-    today = server.history.clock.now()
+    today = moment(server.history.clock.now())
+    asked = dict(request.query_params)
+    fills = {one.name: one for one in server.history.templates.every() if is_fill(one, listed)}
+    template = fills.get(asked.get("template", ""))
+    if template is not None and "dataset" not in asked:
+        asked = words_of(template, today) | asked
     return page(
         request,
         "new",
         datasets=listed,
         sources=list(dict.fromkeys(one["source"] for one in listed)),
-        chosen=chosen(dict(request.query_params), listed, datetime.fromtimestamp(today / 1_000_000, UTC)),
+        templates=list(fills),
+        template=None if template is None else template_json(template),
+        lost="" if template is not None else asked.get("template", "")[:100],
+        chosen=chosen(asked, listed, today),
     )
-
-
-def chosen(asked: dict[str, str], listed: list[dict[str, Any]], today: datetime) -> dict[str, str]:
-    """What the form shows at first: what the address says, else a month, or the last ten years."""
-    dataset = next((one for one in listed if one["name"] == asked.get("dataset")), None)
-    dataset = dataset or next((one for one in listed if one["first"]), listed[0])
-    by_year = dataset["hasUnits"]
-    start, end = asked.get("start", ""), asked.get("end", "")
-    return {
-        "source": dataset["source"],
-        "name": dataset["name"],
-        "series": asked.get("series", "").replace(",", "\n"),
-        "report": asked.get("report", ""),
-        "mode": asked.get("mode", "") if asked.get("mode") in ("missing+failed", "all") else "missing",
-        "recheck": asked.get("recheck", ""),
-        "title": asked.get("name", ""),
-        "start": "" if by_year else start or (today - timedelta(days=30)).date().isoformat(),
-        "end": "" if by_year else end,
-        "start_year": start[:4] if by_year and start else str(today.year - 10),
-        "end_year": end[:4] if by_year and end else str(today.year - 1),
-    }
 
 
 @router.get("/templates")
