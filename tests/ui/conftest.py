@@ -95,6 +95,8 @@ def shown_room(tmp_path_factory: pytest.TempPathFactory, upbit: SandboxProcess, 
         }
         for one in done.values():
             opened.history.watch(one.id).wait(timeout=60)
+        opened.spoil("KRW-ETH")
+        opened.history.validate(DAYS)
         done["slow"] = opened.job("KRW-ETH", "2026-01-01", "2026-02-28", rate=1.0, name="slow one")
         done["held"] = opened.job("KRW-XRP", "2026-01-01", "2026-01-31", hold=True)
         settings = {"dataset": DAYS, "series": ["KRW-BTC", "KRW-ETH"], "days": 7}

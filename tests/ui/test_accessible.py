@@ -24,6 +24,7 @@ PAGES = {
     "series": "/series/upbit.candles.1m/KRW-BTC",
     "new": "/new?dataset=upbit.candles.1m&series=KRW-BTC&start=2026-03-01",
     "dividends": "/new?dataset=dart.dividends&series=005930",
+    "findings": "/findings",
     "templates": "/templates",
     "schedules": "/schedules",
     "system": "/system",

@@ -19,6 +19,7 @@ from gapless.cli import (
     compute,
     db,
     enrich,
+    findings,
     imports,
     jobs,
     machine,
@@ -57,6 +58,7 @@ app.add_typer(template.app, name="template")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(chain.app, name="chain")
 app.add_typer(notification.app, name="notification")
+app.add_typer(findings.app, name="findings")
 app.add_typer(db.app, name="db")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(accounts.users, name="user")

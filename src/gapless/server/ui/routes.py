@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 mount_static = assets.mount
 
 #: Pages in the navigation, in order; the icon is `i-NAME`, the word `nav.NAME`.
-NAVIGATION = ["jobs", "coverage", "series", "templates", "schedules", "system", "settings"]
+NAVIGATION = ["jobs", "coverage", "series", "findings", "templates", "schedules", "system", "settings"]
 #: Columns by which the list of jobs can be sorted.
 SORTS = ("series", "state")
 #: Modules that every page needs, loaded beside its own.
@@ -149,6 +149,13 @@ def new(request: Request, server: Server) -> Response:
         lost="" if template is not None else asked.get("template", "")[:100],
         chosen=chosen(asked, listed, today),
     )
+
+
+@router.get("/findings")
+def findings(request: Request, server: Server) -> Response:
+    """What validations have found."""
+    listed = datasets_json(server.history)
+    return page(request, "findings", datasets=listed, first=next((one["name"] for one in listed if one["first"]), ""))
 
 
 @router.get("/templates")

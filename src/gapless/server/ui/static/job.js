@@ -50,6 +50,7 @@ function paint() {
     put($('state'), chip(job.state));
   }
   paintVerbs($('verbs'), job, textButtons);
+  $('findings').hidden = job.kind !== 'validate';
   bigBar($('big'), job);
   stats();
   reasons();
