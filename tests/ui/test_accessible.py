@@ -28,6 +28,7 @@ PAGES = {
     "templates": "/templates",
     "schedules": "/schedules",
     "system": "/system",
+    "audit": "/audit",
     "settings": "/settings",
     "missing": "/series/no.such/thing",
 }

@@ -16,7 +16,7 @@ from gapless.core.span import Instant, Span
 from gapless.store.database import Tx
 from gapless.store.schema import finding, job, job_series, segment
 from gapless.store.schema import series as series_table
-from gapless.store.sql import Statement, word
+from gapless.store.sql import Statement, escaped, word
 
 _b = bindparam
 _NAMES = ("job", "series", "rule", "severity", "start", "end", "rows", "evidence", "at")
@@ -91,8 +91,7 @@ class Which:
         """The parameters."""
         said = {f"its_{name}": getattr(self, name) for name in self.shape}
         if self.series:
-            escaped = self.series.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            said["its_series"] = f"%{escaped}%"
+            said["its_series"] = f"%{escaped(self.series.lower())}%"
         return said
 
 

@@ -14,7 +14,7 @@ from gapless.core.job import Job, JobState
 from gapless.core.span import Instant
 from gapless.store.database import Tx
 from gapless.store.schema import job, job_series, segment, series
-from gapless.store.sql import Statement, among, word
+from gapless.store.sql import Statement, among, escaped, word
 
 _b = bindparam
 _NAMES = [one.name for one in fields(Job)]
@@ -67,17 +67,13 @@ class Filter:
         """The parameters."""
         found: dict[str, Any] = {}
         if self.dataset:
-            found |= {"its_dataset": self.dataset, "its_source": _escaped(self.dataset) + ".%"}
+            found |= {"its_dataset": self.dataset, "its_source": escaped(self.dataset) + ".%"}
         for name in ("owner", "kind", "queue", "series"):
             if getattr(self, name):
                 found[f"its_{name}"] = getattr(self, name)
-        found |= {f"word{i}": f"%{_escaped(one.lower())}%" for i, one in enumerate(self.words)}
+        found |= {f"word{i}": f"%{escaped(one.lower())}%" for i, one in enumerate(self.words)}
         found |= {"up_to": self.up_to} if self.up_to else {}
         return found | {f"id{i}": one for i, one in enumerate(self.ids)}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _has_series(match: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from gapless.app.shown import template_json
+from gapless.core.actor import Role
 from gapless.core.span import moment
 from gapless.server.context import Server
 from gapless.server.ui import assets
@@ -23,7 +24,9 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 mount_static = assets.mount
 
 #: Pages in the navigation, in order; the icon is `i-NAME`, the word `nav.NAME`.
-NAVIGATION = ["jobs", "coverage", "series", "findings", "templates", "schedules", "system", "settings"]
+NAVIGATION = ["jobs", "coverage", "series", "findings", "templates", "schedules", "system", "audit", "settings"]
+#: What only admins may see; others are not led there.
+FOR_ADMINS = frozenset({"audit"})
 #: Columns by which the list of jobs can be sorted.
 SORTS = ("series", "state")
 #: Modules that every page needs, loaded beside its own.
@@ -50,7 +53,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: Any) -> Re
         "nonce": request.state.nonce,
         "static": assets.address(),
         "modules": MODULES,
-        "nav": NAVIGATION,
+        "nav": [one for one in NAVIGATION if one not in FOR_ADMINS or (user and user.role is Role.ADMIN)],
         "path": request.url.path,
         "user": user.name if user else "",
         "role": user.role.value if user else "",
@@ -174,6 +177,12 @@ def schedules(request: Request) -> Response:
 def system(request: Request) -> Response:
     """Workers, queues, budgets, health."""
     return page(request, "system")
+
+
+@router.get("/audit")
+def audit(request: Request) -> Response:
+    """Who did what, and whether the chain holds; its module says so to whoever may not see it."""
+    return page(request, "audit")
 
 
 @router.get("/settings")
