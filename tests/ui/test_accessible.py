@@ -28,6 +28,8 @@ PAGES = {
     "templates": "/templates",
     "schedules": "/schedules",
     "system": "/system",
+    "chains": "/chains",
+    "notifications": "/notifications",
     "audit": "/audit",
     "settings": "/settings",
     "missing": "/series/no.such/thing",

@@ -121,8 +121,8 @@ def chain_json(one: Chain) -> dict[str, Any]:
     }
 
 
-def notification_json(one: Notification) -> dict[str, Any]:
-    """A notification as JSON, without its secrets."""
+def notification_json(one: Notification, last: Delivery | None = None) -> dict[str, Any]:
+    """A notification as JSON, without its secrets; `last` is the newest delivery that came to an end."""
     return {
         "name": one.name,
         "kind": one.kind,
@@ -131,6 +131,7 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "enabled": bool(one.enabled),
         "owner": one.owner,
         "createdAt": _when(one.created_at),
+        "last": None if last is None else delivery_json(last, {one.id: one.name}),
     }
 
 

@@ -159,7 +159,7 @@ def _newest(narrowed: tuple[str, ...]) -> Statement:
 
 
 def newest(tx: Tx, most: int, *, below: int, subject: str = "", actor: str = "", action: str = "") -> list[Entry]:
-    """Entries with an id below `below`, newest first: of one subject, of one actor, of actions that begin with words."""
+    """Entries with an id below `below`, newest first: of a subject, of an actor, of actions that begin so."""
     said = {"subject": subject, "actor": actor, "action": action and escaped(action) + "%"}
     given = {f"its_{name}": text for name, text in said.items() if text}
     narrowed = tuple(name for name, text in said.items() if text)

@@ -24,11 +24,23 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 mount_static = assets.mount
 
 #: Pages in the navigation, in order; the icon is `i-NAME`, the word `nav.NAME`.
-NAVIGATION = ["jobs", "coverage", "series", "findings", "templates", "schedules", "system", "audit", "settings"]
+NAVIGATION = [
+    "jobs",
+    "coverage",
+    "series",
+    "findings",
+    "templates",
+    "schedules",
+    "chains",
+    "notifications",
+    "system",
+    "audit",
+    "settings",
+]
 #: What only admins may see; others are not led there.
-FOR_ADMINS = frozenset({"audit"})
+FOR_ADMINS = frozenset({"notifications", "audit"})
 #: Columns by which the list of jobs can be sorted.
-SORTS = ("series", "state")
+SORTS = ("series", "percent", "state", "fail", "eta")
 #: Modules that every page needs, loaded beside its own.
 MODULES = ("dom", "text", "api", "live", "theme", "shell")
 YEAR = 31_536_000
@@ -171,6 +183,18 @@ def templates(request: Request, server: Server) -> Response:
 def schedules(request: Request) -> Response:
     """Templates that run by the clock."""
     return page(request, "schedules")
+
+
+@router.get("/chains")
+def chains(request: Request) -> Response:
+    """What follows jobs."""
+    return page(request, "chains")
+
+
+@router.get("/notifications")
+def notifications(request: Request) -> Response:
+    """Whom to tell, and what was told."""
+    return page(request, "notifications")
 
 
 @router.get("/system")
