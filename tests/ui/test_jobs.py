@@ -99,7 +99,7 @@ def test_a_filter_is_an_address(shown_room: Room, look: Look):
     page.get_by_role("searchbox").fill("nothing is called so")
     expect(page.get_by_text("No job matches these filters.")).to_be_visible()
     page.get_by_role("button", name="Reset filters").click()
-    expect(page.locator("tr.r")).to_have_count(8)
+    expect(page.locator("tr.r")).to_have_count(9)
 
 
 def test_tabs_count_and_filter(shown_room: Room, look: Look):
@@ -116,6 +116,16 @@ def test_tabs_count_and_filter(shown_room: Room, look: Look):
     expect(page).to_have_url(re.compile("state=incomplete"))
     page.get_by_role("button", name="State").click()
     expect(page.locator("th[data-k=state]")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name=re.compile("^All")).click()
+    page.get_by_role("button", name="Progress").click()
+    page.get_by_role("button", name="Progress").click()
+    expect(page.locator("th[data-k=percent]")).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("tr.r").first.locator(".p")).to_have_text("0.0%")
+    expect(page.locator("tr.r").last.locator(".p")).to_have_text("100%")
+    for name in ("Fail", "Time left"):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("th[aria-sort=descending]")).to_have_text(name)
+        expect(page.locator("tr.r").first).to_be_visible()
 
 
 def test_the_list_by_keyboard_alone(shown_room: Room, look: Look):
