@@ -17,6 +17,11 @@ from gapless.store.findings import Which
 app = typer.Typer(help="What validations have found.", invoke_without_command=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="findings")
+
+
 @app.callback()
 def default(
     ctx: typer.Context,
