@@ -25,6 +25,8 @@ PAGES = {
     "new": "/new?dataset=upbit.candles.1m&series=KRW-BTC&start=2026-03-01",
     "dividends": "/new?dataset=dart.dividends&series=005930",
     "findings": "/findings",
+    "reports": "/reports?job={report}",
+    "report": "/jobs/{report}",
     "templates": "/templates",
     "schedules": "/schedules",
     "system": "/system",

@@ -99,7 +99,7 @@ def test_a_filter_is_an_address(shown_room: Room, look: Look):
     page.get_by_role("searchbox").fill("nothing is called so")
     expect(page.get_by_text("No job matches these filters.")).to_be_visible()
     page.get_by_role("button", name="Reset filters").click()
-    expect(page.locator("tr.r")).to_have_count(9)
+    expect(page.locator("tr.r")).to_have_count(10)
 
 
 def test_tabs_count_and_filter(shown_room: Room, look: Look):

@@ -13,7 +13,7 @@ from starlette.templating import Jinja2Templates
 
 from gapless.app.shown import template_json
 from gapless.core.actor import Role
-from gapless.core.span import moment
+from gapless.core.span import DAY, moment
 from gapless.server.context import Server
 from gapless.server.ui import assets
 from gapless.server.ui.catalogue import dataset_json, datasets_json
@@ -29,6 +29,7 @@ NAVIGATION = [
     "coverage",
     "series",
     "findings",
+    "reports",
     "templates",
     "schedules",
     "chains",
@@ -171,6 +172,15 @@ def findings(request: Request, server: Server) -> Response:
     """What validations have found."""
     listed = datasets_json(server.history)
     return page(request, "findings", datasets=listed, first=next((one["name"] for one in listed if one["first"]), ""))
+
+
+@router.get("/reports")
+def reports(request: Request, server: Server) -> Response:
+    """What was reported."""
+    listed = datasets_json(server.history)
+    first = next((one["name"] for one in listed if one["first"]), "")
+    start = moment(server.history.clock.now() - 30 * DAY).date().isoformat()
+    return page(request, "reports", datasets=listed, first=first, start=start)
 
 
 @router.get("/templates")
