@@ -108,7 +108,7 @@ def test_a_wish_is_kept_as_a_template_and_fills_the_form_again(still_room: Room,
     told = "dataset=upbit.candles.1d&series=KRW-BTC,KRW-ETH&start=2026-01-01&mode=all&direction=backward&priority=low"
     page = look(still_room, f"/new?{told}&recheck=3&rate=7")
     page.get_by_text("Save as template").click()
-    name, save = page.get_by_label("Name of the template"), page.get_by_role("button", name="Save template")
+    name, save = page.get_by_label("Template", exact=True), page.get_by_role("button", name="Save template")
     save.click()
     expect(page.locator("#keep-wrong")).to_contain_text("name")
     expect(name).to_be_focused()
