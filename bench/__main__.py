@@ -24,6 +24,7 @@ NAMES = [
     "dividends",
     "enrich",
     "server",
+    "pages",
     "derived",
     "jobs",
 ]

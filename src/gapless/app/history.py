@@ -26,7 +26,7 @@ from gapless.app.wishes import Wishes
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import GaplessError, SourceError, UsageError
+from gapless.core.errors import GaplessError, NotAllowed, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import (
     POINT_IN_TIME,
@@ -635,21 +635,28 @@ class Gapless:
     def repair(self, job_id: int) -> Running | None:
         """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
 
-        Raises `UsageError` for what comes from no source.
+        Raises `UsageError` for what comes from no source, `NotAllowed` for a job that is no validation.
         """
+        made = self.mend(job_id)
+        return None if made is None else self._start(made)
+
+    def mend(self, job_id: int) -> Made | None:
+        """The same, and leave the fetching to whoever serves the queue."""
         job = self.jobs.get(job_id)
+        if job.kind != Kind.VALIDATE:
+            raise NotAllowed(f"job {job_id} is no validation", hint="`gapless validate` makes one")
         if not self.catalogue.source(self.dataset(job.dataset)).base_url:
             raise UsageError(
                 f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
             )
-        spans = repair(self.store, self.catalogue, job)
+        spans = repair(self.store, self.catalogue, job, self.clock.now(), self.actor)
         if not spans:
             return None
         whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
         dataset = self.catalogue.dataset(job.dataset)
         wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
         self.ready(dataset, list(spans))
-        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
+        return self.jobs.create(wish, name=f"repair of job {job.id}")
 
     @property
     def reports_folder(self) -> Path:
