@@ -785,9 +785,10 @@ class Gapless:
         bounds: Bounds = UNBOUND,
         report: str = "",
         point_in_time: bool = False,
+        queue: Queue | None = None,
         here: bool | None = None,
     ) -> Running:
-        """Start filling in the background; an identical unfinished job is taken up instead.
+        """Start filling in the background; an identical unfinished job is taken up instead, on whatever queue it is.
 
         On PostgreSQL the workers do it; without any, or with `here=True`, the slots of this process.
         """
@@ -804,12 +805,14 @@ class Gapless:
             report=report,
             point_in_time=point_in_time,
         )
-        return self._start(self.create(wish, priority=priority, name=name, rate=rate, bounds=bounds), here=here)
+        made = self.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds)
+        return self._start(made, here=here)
 
     def create(
         self,
         wish: Wish,
         *,
+        queue: Queue | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
@@ -819,7 +822,7 @@ class Gapless:
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
+        return self.jobs.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
