@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from gapless.app import enriching
+from gapless.app.agreement import Agreement, agreement
 from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
@@ -517,6 +518,18 @@ class Gapless:
     def undo(self, job_id: int, after: When | None = None) -> Undone:
         """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
         return undo(self, job_id, _text(after))
+
+    def compare(
+        self,
+        mine: str,
+        theirs: str,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+    ) -> Agreement:
+        """How far two stored daily series, each named DATASET:SERIES, agree on the days on which both have a value."""
+        return agreement(self, mine, theirs, _text(start), _text(end), days)
 
     def validation_wish(
         self,

@@ -1,4 +1,4 @@
-"""`gapless compute`: derived series; `gapless jobs undo`: take them away again."""
+"""`gapless compute`: derived series; `compare`: how far two agree; `jobs undo`: take them away again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, priority
+from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, priority, table
 from gapless.cli.jobs import JobId
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
@@ -20,6 +20,7 @@ _EXITS = {JobState.FAILED: Exit.FAILED, JobState.INCOMPLETE: Exit.INCOMPLETE, Jo
 def register(app: typer.Typer, of_jobs: typer.Typer) -> None:
     """Add these commands."""
     app.command()(compute)
+    app.command()(compare)
     of_jobs.command()(undo)
 
 
@@ -87,6 +88,41 @@ def compute(
             out.print(f"not computed {one.span}: {one.reason}", highlight=False, markup=False)
     if state in _EXITS:
         raise typer.Exit(int(_EXITS[state]))
+
+
+def compare(
+    mine: Annotated[str, typer.Argument(metavar="DATASET:SERIES", help="Such as index.fear_greed:KOSPI.")],
+    theirs: Annotated[str, typer.Argument(metavar="DATASET:SERIES", help="Such as user.fear_greed:CNN.")],
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Show how far two daily series agree: versions of an index, or a published one and ours. Without a span: all."""
+    with history(database) as app:
+        found = app.compare(mine, theirs, start, end, days=days)
+    if json:
+        dump(
+            {
+                "mine": found.mine,
+                "theirs": found.theirs,
+                "days": found.days,
+                "first": found.first,
+                "last": found.last,
+                "correlation": found.correlation,
+                "meanAbsoluteDifference": found.difference,
+                "sameBand": found.same_band,
+            }
+        )
+        return
+    correlation = "-" if found.correlation is None else f"{found.correlation:.3f}"
+    band = "-" if found.same_band is None else f"{found.same_band:.1%}"
+    table(
+        ["series", "against", "from", "to", "days", "correlation", "mean |difference|", "same band"],
+        [(mine, theirs, found.first, found.last, f"{found.days:,}", correlation, f"{found.difference:.3f}", band)],
+        right=["days", "correlation", "mean |difference|", "same band"],
+    )
 
 
 def weights_of(text: str) -> dict[str, float]:
