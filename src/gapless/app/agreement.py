@@ -112,4 +112,4 @@ def _span(history: Gapless, dataset: Dataset, start: str | None, end: str | None
 
 
 def _days(frame: pl.DataFrame) -> str:
-    return f"{frame['day'].min()} to {frame['day'].max()}"
+    return f"{frame['day'].min()!s} to {frame['day'].max()!s}"

@@ -515,6 +515,10 @@ class Gapless:
         made = self.create(wish, priority=priority, name=name, hold=hold)
         return self._start(made, here=here) if not hold else self.watch(made.job.id)
 
+    def start(self, wish: Wish, *, name: str = "") -> Running:
+        """Make the job of a checked wish and begin it, here or, on PostgreSQL, where a worker serves it."""
+        return self._start(self.create(wish, name=name), here=None)
+
     def undo(self, job_id: int, after: When | None = None) -> Undone:
         """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
         return undo(self, job_id, _text(after))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+import threading
+from typing import Annotated, Any
 
 import typer
 
+from gapless.app import stream
+from gapless.cli.collect import say
 from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, priority, table
 from gapless.cli.jobs import JobId
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.span import iso
+from gapless.core.words import counted_word
 from gapless.store import jobs, quarantine
 from gapless.work.compute import Strategy
 
@@ -46,6 +51,12 @@ def compute(
     no_fill: Annotated[bool, typer.Option("--no-fill", help="Do not fetch what the inputs miss.")] = False,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on: compute each day as soon as its inputs are covered.")
+    ] = False,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="--follow: end when nothing is ready and no fill of an input runs.")
+    ] = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -60,6 +71,11 @@ def compute(
         "chunk": chunk,
         "strategy": None if strategy is Strategy.CHUNKED else strategy.value,
     }
+    if follow or until_idle:
+        stream.check(strategy, end, overwrite=overwrite, hold=hold)
+        how = {"dataset": dataset, "series": series, "start": start, "days": days, "params": params}
+        _stream(database, how | {"fill": not no_fill}, until_idle=until_idle)
+        return
     with history(database) as app:
         running = app.compute(
             dataset,
@@ -88,6 +104,26 @@ def compute(
             out.print(f"not computed {one.span}: {one.reason}", highlight=False, markup=False)
     if state in _EXITS:
         raise typer.Exit(int(_EXITS[state]))
+
+
+def _stream(database: str | None, how: dict[str, Any], *, until_idle: bool) -> None:
+    """Compute live, a line a round; Ctrl-C ends it, and nothing is lost."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        # Only a flag: a handler that wrote to the database could meet its own half-done write.
+        stop.set()
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with history(database) as app:
+            total = stream.Stream(history=app, say=say, **how).run(stop, until_idle=until_idle)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    err.print(f"{counted_word(total, 'day')} computed; the same command goes on", highlight=False)
+    if stop.is_set():
+        raise typer.Exit(int(Exit.INTERRUPTED))
 
 
 def compare(
