@@ -129,6 +129,7 @@ def test_a_full_disk_stops_the_work_and_loses_nothing(history: Gapless, upbit: S
     history.store.write(lambda tx: tx.cursor.execute("PRAGMA max_page_count = 1000000000"))
     assert_honest(history, world, MINUTES, "KRW-BTC")
 
+    until(lambda: not running.trouble)
     assert running.wait(timeout=60) is JobState.DONE
     assert_complete(history, world, MINUTES, ["KRW-BTC"], SPAN)
 

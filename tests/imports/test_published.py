@@ -17,7 +17,7 @@ import gapless
 from gapless.app import Gapless
 from gapless.app.agreement import Agreement
 from gapless.app.imports import Order, import_table
-from gapless.cli import app
+from gapless.cli import tree
 from gapless.core.errors import UsageError
 from gapless.core.job import JobState
 from gapless.sandbox.process import SandboxProcess
@@ -246,7 +246,7 @@ def test_the_crypto_index_agrees_with_a_published_one_as_documented(sqlite_made_
             import_table(history, order(tmp_path / "fng.json", alternative_me(days), "alternative.me"))
             found = history.compare("index.fear_greed:CRYPTO", f"{INDEX}:alternative.me")
             assert_documented(found)
-    done = CliRunner().invoke(app, ["compare", found.mine, found.theirs, "--json", "--database", sqlite_made_url])
+    done = CliRunner().invoke(tree(), ["compare", found.mine, found.theirs, "--json", "--database", sqlite_made_url])
     told = json.loads(done.stdout)
     assert (told["days"], told["correlation"]) == (found.days, pytest.approx(found.correlation))
     assert datetime.fromisoformat(told["first"]).replace(tzinfo=UTC).date() == found.first

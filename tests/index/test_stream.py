@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gapless.app import Gapless
 from gapless.app.stream import Stream
-from gapless.cli import app
+from gapless.cli import tree
 from gapless.core.errors import UsageError
 from gapless.core.job import JobState
 from gapless.core.span import DAY, Span, instant
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_a_stream_with_its_own_code(behind: Gapless) -> None:
     waiting.start()
     words = ["compute", MEAN, SERIES, "--from", "2013-05-20", "--no-fill", "--follow", "--database", behind.store.url]
     try:
-        done = CliRunner().invoke(app, words)
+        done = CliRunner().invoke(tree(), words)
     finally:
         over.set()
         waiting.join()
@@ -152,6 +152,6 @@ def test_ctrl_c_ends_a_stream_with_its_own_code(behind: Gapless) -> None:
     ],
 )
 def test_what_does_not_go_with_a_stream_is_named(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(app, ["compute", MEAN, SERIES, "--from", "2013-05-20", *words])
+    done = CliRunner().invoke(tree(), ["compute", MEAN, SERIES, "--from", "2013-05-20", *words])
     assert isinstance(done.exception, UsageError)
     assert said in str(done.exception)

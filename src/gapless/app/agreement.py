@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
 from gapless.core.index.fear_greed import banded
+from gapless.core.lazily import pl
 from gapless.core.period import wanted
 from gapless.core.span import DAWN, DOOM, Span
 from gapless.store import rows

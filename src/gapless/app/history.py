@@ -12,13 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
-from gapless.app import enriching
-from gapless.app.agreement import Agreement, agreement
 from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
@@ -30,6 +26,7 @@ from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.lazily import pl
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -67,9 +64,12 @@ from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
-from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.base import Chore
 from gapless.work.migrate import Migrate
 from gapless.work.reparse import REPARSE, Reparse
+
+if TYPE_CHECKING:
+    from gapless.app.agreement import Agreement
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -143,11 +143,13 @@ class Gapless:
             for name in SOURCES
         } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
-        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
-        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
-        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
-        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
-        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
+        self._computing = computing(store, self.catalogue, clock, settings.slots)
+        self.catalogue.chores |= {
+            Kind.VALIDATE: lambda: validation(store, self.catalogue, clock),
+            Kind.COMPUTE: lambda: self._computing,
+            Kind.MIGRATE: self._migrating,
+            Kind.ENRICH: self._enriching,
+        }
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -164,6 +166,15 @@ class Gapless:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _migrating(self) -> Migrate:
+        reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
+        return Migrate(store=self.store, verbs={REPARSE: reparse.go})
+
+    def _enriching(self) -> Chore:
+        from gapless.app import enriching
+
+        return enriching.chore(self)
 
     def acting(self, actor: Actor) -> Gapless:
         """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
@@ -423,9 +434,15 @@ class Gapless:
         found = self.dataset(dataset)
         with self.store.read() as tx:
             parts = truth.covered(tx, found, series)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.start_time, one.end_time, cells, count) for one, cells, count in parts],
-            schema={"start": _UTC, "end": _UTC, "cells": pl.Int64, "rows": pl.Int64},
+            schema={
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "rows": pl.Int64,
+            },
             orient="row",
         )
 
@@ -441,9 +458,16 @@ class Gapless:
         """All of a span without a row: `word` (missing, empty …), `start`, `end` (UTC), `cells`, `note`."""
         found = self.dataset(dataset)
         parts = self.stretches(found, series, start, end, days)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.word.value, one.span.start_time, one.span.end_time, one.cells, one.note) for one in parts],
-            schema={"word": pl.String, "start": _UTC, "end": _UTC, "cells": pl.Int64, "note": pl.String},
+            schema={
+                "word": pl.String,
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "note": pl.String,
+            },
             orient="row",
         )
 
@@ -533,6 +557,8 @@ class Gapless:
         days: float | None = None,
     ) -> Agreement:
         """How far two stored daily series, each named DATASET:SERIES, agree on the days on which both have a value."""
+        from gapless.app.agreement import agreement
+
         return agreement(self, mine, theirs, _text(start), _text(end), days)
 
     def validation_wish(
@@ -870,7 +896,11 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        slots = self.settings.slots
+        if job.kind == Kind.ENRICH:
+            from gapless.work.enrich import MOST_AT_ONCE
+
+            slots = min(slots, MOST_AT_ONCE)
         engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
@@ -894,9 +924,6 @@ class Gapless:
             engines = list(self._engines)
         for engine in engines:
             engine.ring()
-
-
-_UTC = pl.Datetime("us", "UTC")
 
 
 def owner() -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
 from gapless.core.errors import UsageError
 from gapless.core.index.preset import BANDS
+from gapless.core.lazily import pl
 
 INDEX, INPUTS = "user.fear_greed", "user.daily"
 #: Our series by CNN's name of an indicator.

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
 from gapless.core.dataset import Dataset, Type
 from gapless.core.errors import UsageError
 from gapless.core.index.components import COMPONENTS
+from gapless.core.lazily import pl
 from gapless.core.rules import Finding
 from gapless.core.span import SECOND, Instant, Span, iso, moment
 from gapless.engine import truth

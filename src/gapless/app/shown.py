@@ -1,4 +1,4 @@
-"""Units, templates, schedules, chains, notifications, forecasts as JSON: one shape for commands and routes, no secrets."""
+"""Units, templates, schedules, chains, notifications, forecasts as JSON: one for commands and routes, no secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gapless compute`: derived series; `compare`: how far two agree; `jobs undo`: take them away again."""
+"""`gapless compute`: derived series; `gapless compare`: how far two agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from gapless.app import stream
 from gapless.cli.collect import say
 from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, priority, table
-from gapless.cli.jobs import JobId
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.span import iso
@@ -22,11 +21,10 @@ from gapless.work.compute import Strategy
 _EXITS = {JobState.FAILED: Exit.FAILED, JobState.INCOMPLETE: Exit.INCOMPLETE, JobState.CANCELLED: Exit.FAILED}
 
 
-def register(app: typer.Typer, of_jobs: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(compute)
     app.command()(compare)
-    of_jobs.command()(undo)
 
 
 def compute(
@@ -175,19 +173,3 @@ def weights_of(text: str) -> dict[str, float]:
                 f"weights: {part!r} is not understood", field="weights", hint="write momentum=60,safe_haven=40"
             )
     return made
-
-
-def undo(
-    job: JobId,
-    after: Annotated[str | None, typer.Option("--after", help="Only days from this one on.")] = None,
-    json: AsJson = False,
-    database: Database = None,
-) -> None:
-    """Take the rows of a compute job away again, with their ledger."""
-    with history(database) as app:
-        done = app.undo(job, after)
-    if json:
-        spans = [{"start": iso(one.start), "end": iso(one.end)} for one in done.spans]
-        dump({"job": done.job, "rows": done.rows, "spans": spans})
-        return
-    out.print(f"{done.rows:,} rows of job {done.job} are taken away; their days are missing again", highlight=False)

@@ -25,6 +25,11 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="The SQLite file of th
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="db")
+
+
 @app.command()
 def upgrade(database: Database = None) -> None:
     """Bring the database's schema to this program's."""

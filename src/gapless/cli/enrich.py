@@ -15,6 +15,12 @@ from gapless.core.errors import UsageError
 
 app = typer.Typer(help="Value events: what a company was worth at each of them.", no_args_is_help=True)
 
+
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="enrich")
+
+
 Tickers = Annotated[list[str] | None, typer.Argument(help="Only these companies.")]
 
 

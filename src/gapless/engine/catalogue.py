@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
@@ -28,14 +29,16 @@ class Catalogue:
         scopes: Mapping[str, str],
         rates: Mapping[str, float | None],
         dailies: Mapping[str, int | None] | None = None,
-        chores: Mapping[Kind, Chore] | None = None,
+        chores: Mapping[Kind, Callable[[], Chore]] | None = None,
     ) -> None:
         self.sources = sources
         self._scopes = scopes
         self._rates = rates
         self._dailies = dailies or {}
-        #: Work over stored rows, by its kind.
+        #: What makes the work over stored rows, by its kind: once, when it is first wanted.
         self.chores = dict(chores or {})
+        self._made: dict[Kind, Chore] = {}
+        self._making = threading.Lock()
         self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
         self.datasets |= {one.name: one for one in IMPORTED}
 
@@ -84,9 +87,13 @@ class Catalogue:
 
     def chore(self, kind: Kind) -> Chore:
         """What does a kind of work over stored rows; raises `UsageError`."""
-        found = self.chores.get(kind)
-        if found is None:
+        maker = self.chores.get(kind)
+        if maker is None:
             raise UsageError(f"kind: this version cannot {kind}", field="kind", hint="bring all workers to one version")
+        with self._making:
+            found = self._made.get(kind)
+            if found is None:
+                found = self._made[kind] = maker()
         return found
 
     def shape(self, dataset: Dataset, series: str, kind: Kind) -> Shape:

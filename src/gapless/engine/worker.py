@@ -134,6 +134,7 @@ class Worker:
         self._control_thread = threading.Thread(target=self._control, name="gapless-control", daemon=True)
         #: What keeps this process from working.
         self.failure: BaseException | None = None
+        self._failed = 0.0
 
     def taker(self, queue: str) -> Taker:
         """Takes segments of a queue in this worker's name."""
@@ -307,9 +308,10 @@ class Worker:
 
     def _fail(self, error: GaplessError) -> None:
         """The database is in trouble: say it once, and try again until somebody stops us."""
-        if self.failure is None:
+        with self._changing:
+            is_first, self.failure, self._failed = self.failure is None, error, time.monotonic()
+        if is_first:
             log.error("engine.trouble", error=str(error))
-        self.failure = error
 
     # -- control
 
@@ -328,7 +330,8 @@ class Worker:
                     beaten = now
                     round_ += 1
                     self._beat(reconcile=round_ % RECONCILE == 0)
-                if looks and self.failure is not None:
+                if looks and self.failure is not None and now - self._failed > 2 * self._bell.idle:
+                    # A look that succeeds is not enough: on a full disk only writing fails.
                     self.failure = None
                     log.info("engine.recovered")
             except GaplessError as error:

@@ -17,12 +17,11 @@ from multiprocessing import get_context
 from threading import Lock
 from typing import Any
 
-import polars as pl
-
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import HoldJob, LeaseLost
 from gapless.core.job import Mode
+from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
 from gapless.core.segment import Lease

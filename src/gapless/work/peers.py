@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import polars as pl
-
 from gapless.core.dataset import Dataset
+from gapless.core.lazily import pl
 from gapless.core.rules import Finding, Scene, Severity, gathered
 from gapless.core.span import Span
 from gapless.store import coverage, rows

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-import polars as pl
-
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.grid import Steps
+from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
 from gapless.core.rules import Finding, Level, Scene, Severity, check, gathered

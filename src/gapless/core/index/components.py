@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import polars as pl
-
 from gapless.core.index.windows import change, mean, realised, smoothed
+from gapless.core.lazily import pl
 
 #: Rows before a day that any component needs, the day included.
 REACH = 252

@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 
-import polars as pl
-
 from gapless.core.index.components import COMPONENTS, REACH
 from gapless.core.index.preset import BANDS, Preset
 from gapless.core.index.universe import together
 from gapless.core.index.windows import standard
+from gapless.core.lazily import pl
 from gapless.core.span import Instant
 
 #: Days of the calendar that are sure to hold so many trading days: 10 in 7 leave room for holidays.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import polars as pl
+from gapless.core.lazily import pl
 
 #: Trading days of a year.
 YEAR = 252

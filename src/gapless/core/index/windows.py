@@ -5,7 +5,7 @@ Averages with an endless memory are cut off, so that a value does not depend on 
 
 from __future__ import annotations
 
-import polars as pl
+from gapless.core.lazily import pl
 
 #: Rows that a smoothed average remembers; what lies before would weigh less than 3 in a million.
 MEMORY = 250
