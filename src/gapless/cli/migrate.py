@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gapless.app import Gapless, migrations
+from gapless.app import Gapless, migrations, renaming
 from gapless.cli import imports
 from gapless.cli.collect import EXITS, Slots, foreground, run_here_or_there
-from gapless.cli.common import AsJson, Database, Dataset, Report, SeriesMany, dump, history, out, series_of
+from gapless.cli.common import AsJson, Database, Dataset, Report, SeriesMany, dump, err, history, out, series_of
+from gapless.core.job import JobState
 from gapless.core.words import counted_word
 
 app = typer.Typer(help="Change how stored things are kept, without a request.", no_args_is_help=True)
@@ -60,6 +61,47 @@ def _report(opened: Gapless, job_id: int, json: bool, outdated: int) -> None:
         f" {counted_word(job.rows, 'row')} changed; `gapless jobs logs {job.id}` names the series"
     )
     _say(json, {"id": job.id, "state": job.state, "answers": max(0, outdated - left), "rows": job.rows}, text)
+
+
+@app.command()
+def rename(
+    dataset: Dataset,
+    old: Annotated[str, typer.Argument(help="The series as it is called now.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="What it is to be called.", show_default=False)],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Where both have rows: put them together, if that loses nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    slots: Slots = None,
+    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Give a series another name, such as that of a ticker that changed. The same the other way round takes it back."""
+    with history(database, slots) as opened:
+        found = opened.dataset(dataset)
+        seen = renaming.look(opened, found, old, new, merge=merge)
+        what = f"{counted_word(seen.rows, 'row')} and {counted_word(seen.spans, 'covered span')} of {seen.old}"
+        told = {"old": seen.old, "new": seen.new, "rows": seen.rows, "spans": seen.spans, "merge": seen.is_merge}
+        for name in seen.templates:
+            err.print(f"template {name} still says {seen.old}", highlight=False, markup=False)
+        if dry_run:
+            how = "would join those" if seen.is_merge else "would be those"
+            return _say(json, told, f"{what} {how} of {seen.new}")
+        if not seen.is_merge or seen.span is None:
+            done = renaming.rename(opened, found, old, new)
+            back = f"`gapless migrate rename {dataset} {done.new} {done.old}` takes it back"
+            return _say(json, told, f"{what} are those of {done.new} now; {back}")
+        made = opened.create(renaming.merge_wish(opened, seen), name="rename")
+        state = foreground(opened, lambda: run_here_or_there(opened, made.job.id, here=here))
+        job = opened.jobs.get(made.job.id)
+        left = renaming.is_left(opened, found, seen.old)
+        text = f"job {job.id} is {job.state}: {counted_word(job.rows, 'row')} of {seen.old} joined those of {seen.new}"
+        _say(json, {**told, "id": job.id, "state": job.state, "moved": job.rows, "left": left}, text)
+        if left and state is JobState.DONE:
+            err.print(f"something is left under {seen.old}: `gapless jobs logs {job.id}` says what", highlight=False)
+            state = JobState.INCOMPLETE
+    raise typer.Exit(int(EXITS[state]))
 
 
 def _say(json: bool, told: Mapping[str, object], text: str) -> None:
