@@ -65,6 +65,7 @@ from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.base import Chore
+from gapless.work.bring import COPY, Bring
 from gapless.work.merge import MERGE, Merge
 from gapless.work.migrate import Migrate
 from gapless.work.reparse import REPARSE, Reparse
@@ -171,7 +172,8 @@ class Gapless:
     def _migrating(self) -> Migrate:
         reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
         merge = Merge(store=self.store, clock=self.clock)
-        return Migrate(store=self.store, verbs={REPARSE: reparse.go, MERGE: merge.go})
+        bring = Bring(store=self.store)
+        return Migrate(store=self.store, verbs={REPARSE: reparse, MERGE: merge, COPY: bring})
 
     def _enriching(self) -> Chore:
         from gapless.app import enriching

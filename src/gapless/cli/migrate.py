@@ -7,11 +7,28 @@ from typing import Annotated
 
 import typer
 
-from gapless.app import Gapless, migrations, renaming
+from gapless.app import Gapless, bringing, migrations, renaming
 from gapless.cli import imports
 from gapless.cli.collect import EXITS, Slots, foreground, run_here_or_there
-from gapless.cli.common import AsJson, Database, Dataset, Report, SeriesMany, dump, err, history, out, series_of
+from gapless.cli.common import (
+    AsJson,
+    Database,
+    Dataset,
+    Days,
+    From,
+    Report,
+    SeriesMany,
+    To,
+    dump,
+    err,
+    history,
+    out,
+    series_of,
+    table,
+)
+from gapless.core.errors import Exit
 from gapless.core.job import JobState
+from gapless.core.span import iso
 from gapless.core.words import counted_word
 
 app = typer.Typer(help="Change how stored things are kept, without a request.", no_args_is_help=True)
@@ -102,6 +119,68 @@ def rename(
             err.print(f"something is left under {seen.old}: `gapless jobs logs {job.id}` says what", highlight=False)
             state = JobState.INCOMPLETE
     raise typer.Exit(int(EXITS[state]))
+
+
+@app.command()
+def copy(
+    dataset: Dataset,
+    series: SeriesMany = None,
+    source: Annotated[
+        str, typer.Option("--source", help="The other history: a file, or postgresql://USER@HOST/NAME, no password.")
+    ] = "",
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come.")] = False,
+    slots: Slots = None,
+    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Copy series of another history into this one: rows, what is covered, stored answers. What is here stays."""
+    with history(database, slots) as opened:
+        found = bringing.look(opened, source, opened.dataset(dataset), series_of(series, None), start, end, days)
+        if dry_run:
+            return _compared(json, bringing.compare(opened, found), {})
+        made = opened.create(bringing.copy_wish(opened, found), name="copy")
+        state = foreground(opened, lambda: run_here_or_there(opened, made.job.id, here=here))
+        told = bringing.compare(opened, found)
+        job = opened.jobs.get(made.job.id)
+        _compared(json, told, {"id": job.id, "state": job.state, "stored": job.rows})
+    if state is JobState.DONE and any(one.new or one.differs for one in told):
+        raise typer.Exit(int(Exit.INCOMPLETE))
+    raise typer.Exit(int(EXITS[state]))
+
+
+def _compared(json: bool, told: list[bringing.Difference], more: Mapping[str, object]) -> None:
+    """Series in both histories; after a copy everything that is covered there is covered here, and the same."""
+    if json:
+        listed = [
+            {
+                "series": one.series,
+                "rows": one.rows,
+                "onlyThere": one.new,
+                "inBoth": one.both,
+                "differs": [{"start": iso(part.start), "end": iso(part.end)} for part in one.differs],
+            }
+            for one in told
+        ]
+        dump({**more, "series": listed})
+        return
+    table(
+        ["series", "rows there", "periods only there", "in both", "the same"],
+        [
+            (one.series, f"{one.rows:,}", f"{one.new:,}", f"{one.both:,}", "no" if one.differs else "yes")
+            for one in told
+        ],
+        right=["rows there", "periods only there", "in both"],
+    )
+    for one in told:
+        for part in one.differs[:10]:
+            out.print(f"{one.series} {part}: tells something else here, and stays", highlight=False)
+    if more:
+        stored = f"{more['stored']:,} rows stored; counts and hashes of all that both cover were compared"
+        out.print(f"job {more['id']} is {more['state']}: {stored}", highlight=False)
 
 
 def _say(json: bool, told: Mapping[str, object], text: str) -> None:

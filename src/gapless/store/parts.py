@@ -21,6 +21,7 @@ from sqlalchemy import Table
 from gapless.core.dataset import Dataset, Type
 from gapless.core.errors import StoreError
 from gapless.core.segment import SegmentState
+from gapless.core.span import Span
 from gapless.store import rows
 from gapless.store.database import Tx
 from gapless.store.schema import metadata, segment, worker
@@ -98,11 +99,15 @@ class Part:
     series: int | None = None
     #: What people call it.
     label: str = ""
+    #: Of a series only this.
+    within: Span | None = None
 
-    @property
-    def where(self) -> str:
+    def where(self, tx: Tx) -> str:
         """What picks its rows."""
-        return "" if self.series is None else f" WHERE series = {self.series}"
+        if self.series is None:
+            return ""
+        inside = "" if self.within is None else f" AND {rows.between(tx, self.within, self.table)}"
+        return f" WHERE series = {self.series}{inside}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,11 @@ def of_history(tx: Tx, datasets: Iterable[Dataset]) -> list[Part]:
             label = f"{dataset.name} {names.get(series_id, f'of the unknown series {series_id}')}"
             listed.append(Part(dataset.table, _columns(dataset), ("series", "time", *dataset.key), series_id, label))
     return listed
+
+
+def of_series(dataset: Dataset, series: int, within: Span) -> Part:
+    """A span of one series."""
+    return Part(dataset.table, _columns(dataset), ("series", "time", *dataset.key), series, dataset.name, within)
 
 
 def of_data(tx: Tx, datasets: Iterable[Dataset]) -> list[Dataset]:
@@ -156,7 +166,7 @@ def is_empty(tx: Tx, datasets: Iterable[Dataset]) -> bool:
 
 def count(tx: Tx, part: Part) -> int:
     """How many rows it has."""
-    return int(_all(tx, f'SELECT count(*) FROM "{part.table}"{part.where}')[0][0])
+    return int(_all(tx, f'SELECT count(*) FROM "{part.table}"{part.where(tx)}')[0][0])
 
 
 def batches(tx: Tx, part: Part, *, settled: bool = False) -> Iterator[list[Values]]:
@@ -164,7 +174,7 @@ def batches(tx: Tx, part: Part, *, settled: bool = False) -> Iterator[list[Value
     cursor = tx.cursor.connection.cursor(**({} if tx.name == "sqlite" else {"name": "part", "binary": True}))
     try:
         cursor.execute(
-            f'SELECT {_selected(tx, part, settled)} FROM "{part.table}"{part.where} ORDER BY {_order(tx, part)}'
+            f'SELECT {_selected(tx, part, settled)} FROM "{part.table}"{part.where(tx)} ORDER BY {_order(tx, part)}'
         )
         while found := cursor.fetchmany(BATCH):
             yield found
@@ -215,7 +225,7 @@ def write(tx: Tx, part: Part, batch: Sequence[Values]) -> None:
 
 def clear(tx: Tx, part: Part) -> None:
     """Remove its rows."""
-    tx.cursor.execute(f'DELETE FROM "{part.table}"{part.where}')
+    tx.cursor.execute(f'DELETE FROM "{part.table}"{part.where(tx)}')
 
 
 def settle(tx: Tx) -> None:

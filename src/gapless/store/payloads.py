@@ -94,6 +94,17 @@ _SETTLE = Statement(
 )
 
 
+_WHOLE = Statement(
+    select(*[column for column in payload.c if column.name != "series"]).where(
+        payload.c.series == _b("series"), payload.c.start < _b("hi"), payload.c.end > _b("lo")
+    )
+)
+_ADD = Statement(
+    sqlite_insert(payload).values(**_values).on_conflict_do_nothing(),
+    postgresql=pg_insert(payload).values(**_values).on_conflict_do_nothing(),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
     """A raw answer as it is kept."""
@@ -147,6 +158,18 @@ def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant)
         its_updated_at=now,
         its_again_at=raw.again_at,
     )
+
+
+def whole(tx: Tx, series: int, within: Span) -> list[dict[str, Any]]:
+    """The answers of a series that tell of `within`, with all that is kept of them, packed as they are."""
+    named = [column.name for column in payload.c if column.name != "series"]
+    found = tx.rows(_WHOLE, series=series, lo=within.start, hi=within.end)
+    return [dict(zip(named, row, strict=True)) for row in found]
+
+
+def add(tx: Tx, series: int, kept: dict[str, Any]) -> None:
+    """Keep an answer that `whole` gave, unless one of its name and version is kept."""
+    tx.run(_ADD, its_series=series, **{f"its_{name}": value for name, value in kept.items()})
 
 
 def due(tx: Tx, dataset: str, now: Instant) -> list[tuple[int, Span]]:

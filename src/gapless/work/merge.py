@@ -19,6 +19,8 @@ from gapless.store import events, jobs, renames
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store
+from gapless.work.migrate import periods
+from gapless.work.reparse import STRETCH
 from gapless.work.stretches import Effect
 
 #: What jobs call it.
@@ -31,6 +33,10 @@ class Merge:
 
     store: Store
     clock: Clock
+
+    def cells(self, dataset: Dataset) -> int:
+        """A thousand periods."""
+        return periods(dataset, STRETCH)
 
     def go(self, dataset: Dataset, lease: Lease, span: Span) -> Effect:
         """Look whether a stretch can be moved; raises `HoldJob` where both would not be true under one name."""
