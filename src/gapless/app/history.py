@@ -67,7 +67,8 @@ from gapless.store.workers import Worker as WorkerRow
 from gapless.work.base import Chore
 from gapless.work.bring import COPY, Bring
 from gapless.work.merge import MERGE, Merge
-from gapless.work.migrate import Migrate
+from gapless.work.migrate import Migrate, Verb
+from gapless.work.refetch import REFETCH, Refetch
 from gapless.work.reparse import REPARSE, Reparse
 
 if TYPE_CHECKING:
@@ -173,7 +174,9 @@ class Gapless:
         reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
         merge = Merge(store=self.store, clock=self.clock)
         bring = Bring(store=self.store)
-        return Migrate(store=self.store, verbs={REPARSE: reparse, MERGE: merge, COPY: bring})
+        refetch = Refetch(store=self.store, clock=self.clock)
+        verbs: dict[str, Verb] = {REPARSE: reparse, MERGE: merge, COPY: bring, REFETCH: refetch}
+        return Migrate(store=self.store, verbs=verbs)
 
     def _enriching(self) -> Chore:
         from gapless.app import enriching

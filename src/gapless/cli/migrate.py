@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from json import loads as decode
 from typing import Annotated
 
 import typer
 
-from gapless.app import Gapless, bringing, migrations, renaming
+from gapless.app import Gapless, bringing, columns, migrations, renaming
 from gapless.cli import imports
 from gapless.cli.collect import EXITS, Slots, foreground, run_here_or_there
 from gapless.cli.common import (
@@ -30,6 +31,7 @@ from gapless.core.errors import Exit
 from gapless.core.job import JobState
 from gapless.core.span import iso
 from gapless.core.words import counted_word
+from gapless.work.refetch import REFETCH
 
 app = typer.Typer(help="Change how stored things are kept, without a request.", no_args_is_help=True)
 
@@ -181,6 +183,46 @@ def _compared(json: bool, told: list[bringing.Difference], more: Mapping[str, ob
     if more:
         stored = f"{more['stored']:,} rows stored; counts and hashes of all that both cover were compared"
         out.print(f"job {more['id']} is {more['state']}: {stored}", highlight=False)
+
+
+@app.command("columns")
+def columns_(
+    dataset: Dataset,
+    drop: Annotated[bool, typer.Option("--drop", help="Take columns away that are no longer declared.")] = False,
+    leave_empty: Annotated[
+        bool, typer.Option("--leave-empty", help="Do not fill new columns in the rows that are there.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    slots: Slots = None,
+    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Bring the table of a dataset to what this version declares, and fill new columns. The same command goes on."""
+    with history(database, slots) as opened:
+        change = columns.look(opened, dataset)
+        columns.check(opened, change, leave_empty=leave_empty)
+        told = columns.words(opened, change, drop=drop, leave_empty=leave_empty)
+        said = {"add": [one.name for one in change.lacking], "surplus": list(change.surplus), "rows": change.rows}
+        if dry_run or not told:
+            return _say(json, said, "; ".join(told) or f"{change.dataset.table} is as {dataset} declares it")
+        columns.alter(opened, change, drop=drop, leave_empty=leave_empty)
+        made = columns.begin(opened, change.dataset)
+        if made is None:
+            return _say(json, said, f"{change.dataset.table} is as {dataset} declares it now")
+        state = foreground(opened, lambda: run_here_or_there(opened, made, here=here))
+        columns.begin(opened, change.dataset)
+        job = opened.jobs.get(made)
+        text = f"job {job.id} is {job.state}: {_filled(opened, job.id, dataset)}"
+        _say(json, {**said, "id": job.id, "state": job.state, "changed": job.rows}, text)
+    raise typer.Exit(int(EXITS[state]))
+
+
+def _filled(opened: Gapless, job_id: int, dataset: str) -> str:
+    job = opened.jobs.get(job_id)
+    if decode(job.params)["verb"] != REFETCH:
+        return f"{counted_word(job.rows, 'row')} read again from stored answers"
+    return f"{counted_word(job.rows, 'period')} are missing again: `gapless fill {dataset} …` fetches them"
 
 
 def _say(json: bool, told: Mapping[str, object], text: str) -> None:

@@ -22,7 +22,7 @@ from gapless.core.dataset import Dataset, Type
 from gapless.core.errors import StoreError
 from gapless.core.segment import SegmentState
 from gapless.core.span import Span
-from gapless.store import rows
+from gapless.store import columns, rows
 from gapless.store.database import Tx
 from gapless.store.schema import metadata, segment, worker
 from gapless.store.sql import dialect
@@ -135,9 +135,12 @@ def of_series(dataset: Dataset, series: int, within: Span) -> Part:
 
 
 def of_data(tx: Tx, datasets: Iterable[Dataset]) -> list[Dataset]:
-    """The datasets that have a data table here, by the name of the table."""
+    """The datasets that have a data table here, by its name; raises `StoreError` for one with other columns."""
     here = tables(tx)
-    return sorted((one for one in datasets if one.table in here), key=lambda one: one.table)
+    found = sorted((one for one in datasets if one.table in here), key=lambda one: one.table)
+    for dataset in found:
+        columns.check(tx, dataset)
+    return found
 
 
 def strangers(tx: Tx, datasets: Iterable[Dataset]) -> list[str]:

@@ -89,6 +89,17 @@ _DUE = Statement(
     .where(payload.c.again_at <= _b("now"), series_table.c.dataset == _b("its_dataset"))
     .order_by(payload.c.series, payload.c.start)
 )
+_COUNT = Statement(
+    select(func.count())
+    .select_from(payload)
+    .join(series_table, series_table.c.id == payload.c.series)
+    .where(series_table.c.dataset == _b("its_dataset"))
+)
+_UNREAD = Statement(
+    update(payload)
+    .where(payload.c.series.in_(select(series_table.c.id).where(series_table.c.dataset == _b("its_dataset"))))
+    .values(parser=0)
+)
 _SETTLE = Statement(
     update(payload).where(payload.c.series == _b("series"), payload.c.again_at <= _b("now")).values(again_at=None)
 )
@@ -202,6 +213,16 @@ def read_anew(tx: Tx, series: int, one: Payload, parser: int) -> bool:
     """Note that a better parser has read an answer; False when another one has come in its place."""
     values = {"its_series": series, "its_name": one.raw.name, "its_version": one.raw.version}
     return tx.run(_READ_ANEW, **values, before=one.parser, seen=one.fetched_at, newest=parser) == 1
+
+
+def count(tx: Tx, dataset: str) -> int:
+    """How many answers of a dataset are kept."""
+    return int(tx.value(_COUNT, its_dataset=dataset))
+
+
+def unread(tx: Tx, dataset: str) -> int:
+    """Let no parser have read the answers of a dataset: they are all to be read again. How many there are."""
+    return tx.run(_UNREAD, its_dataset=dataset)
 
 
 def _unpacked(row: Any) -> Payload:

@@ -41,6 +41,7 @@ _POSTGRES = {
     Type.DATE: "date",
     Type.TIME: "timestamptz",
 }
+NATIVE = {"sqlite": _SQLITE, "postgresql": _POSTGRES}
 #: Decimals of an exact amount in a frame.
 _DECIMALS = 6
 #: Names our lock among the advisory locks of a server.
@@ -88,7 +89,7 @@ def create(tx: Tx, dataset: Dataset) -> None:
     if tx.name == "postgresql":
         # IF NOT EXISTS does not keep two processes from making the same table at the same moment.
         tx.cursor.execute(f"SELECT pg_advisory_xact_lock({_MAKING})")
-    native = _SQLITE if tx.name == "sqlite" else _POSTGRES
+    native = NATIVE[tx.name]
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]
     # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
