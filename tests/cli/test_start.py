@@ -21,6 +21,13 @@ def test_a_command_loads_no_library_that_it_may_never_need(command: str) -> None
     assert done.stdout.split() == []
 
 
+def test_a_simulator_loads_nothing_of_the_store() -> None:
+    """The package shows its face without loading it."""
+    ask = "import sys, gapless.sandbox.__main__; print(*{'sqlalchemy', 'polars', 'gapless.app'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_every_command_is_found_alone_as_in_the_whole_tree() -> None:
     """The module that is loaded for a name has the command of that name, as the whole tree has it."""
     whole = _commands(tree())

@@ -109,10 +109,10 @@ class Stream:
             running.cancel()
 
 
-def check(strategy: Strategy, end: object, *, overwrite: bool, hold: bool) -> None:
+def check(strategy: Strategy, end: object, *, overwrite: bool, hold: bool, detach: bool) -> None:
     """Raise `UsageError` for what does not go with a stream."""
     if strategy is Strategy.PARALLEL:
         raise UsageError("strategy: a stream computes day by day", field="strategy", hint="leave --strategy out")
-    for name, given in (("to", end is not None), ("overwrite", overwrite), ("hold", hold)):
+    for name, given in (("to", end is not None), ("overwrite", overwrite), ("hold", hold), ("detach", detach)):
         if given:
             raise UsageError(f"{name}: does not go with --follow", field=name, hint=f"leave --{name} out")

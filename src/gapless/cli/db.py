@@ -43,12 +43,13 @@ def prune(
     jobs: Annotated[int | None, typer.Option("--jobs", help="Keep ended jobs for so many days from now on.")] = None,
     logs: Annotated[int | None, typer.Option("--logs", help="Keep log lines of jobs for so many days.")] = None,
     deliveries: Annotated[int | None, typer.Option("--deliveries", help="Keep what was told for so many days.")] = None,
+    audit: Annotated[int | None, typer.Option("--audit", help="Keep entries of the audit for so many days.")] = None,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
     """Take away what has ended and is older than it is kept, a little at a time; others go on working."""
     with history(database) as opened:
-        for what, days in {"jobs": jobs, "logs": logs, "deliveries": deliveries}.items():
+        for what, days in {"jobs": jobs, "logs": logs, "deliveries": deliveries, "audit": audit}.items():
             if days is not None:
                 opened.retention.set_days(what, days)
         kept, dropped = opened.retention.days(), opened.retention.prune()

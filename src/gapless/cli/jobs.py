@@ -17,7 +17,7 @@ from gapless.cli.common import AsJson, Database, dump, err, history, out, priori
 from gapless.cli.workflow import steps_said
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Kind, Priority
-from gapless.core.span import iso
+from gapless.core.span import SECOND, iso
 from gapless.engine.forecasts import Told
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
@@ -60,6 +60,8 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "priority": Priority(job.priority).name.lower(),
         "queue": job.queue,
         "owner": job.owner,
+        "maxRetries": job.max_retries,
+        "maxRuntime": None if job.max_runtime is None else job.max_runtime / SECOND,
         "start": iso(job.start),
         "end": None if job.kind == Kind.FOLLOW else iso(job.end),
         # A standing job has no end to be measured against.

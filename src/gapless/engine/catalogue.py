@@ -12,6 +12,7 @@ from gapless.core.events import EVENTS
 from gapless.core.job import Kind
 from gapless.core.pacing import Limit
 from gapless.core.page import Shape
+from gapless.core.reports import REPORTS
 from gapless.sources.base import Source
 from gapless.work.base import Chore
 
@@ -44,7 +45,8 @@ class Catalogue:
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name; raises `UsageError` with the nearest names."""
-        found = self.datasets.get(name)
+        # What reports are about is nothing to be read: it is listed nowhere.
+        found = REPORTS if name == REPORTS.name else self.datasets.get(name)
         if found is None:
             near = difflib.get_close_matches(name, self.datasets, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "`gapless datasets` lists them"

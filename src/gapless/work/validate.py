@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from gapless.core.clock import Clock
@@ -67,6 +67,9 @@ class Validate:
         """The work of one segment."""
         level = Level(json.loads(lease.segment.params).get("level", Level.STANDARD))
         shape = self.shape(dataset, lease.segment.name)
+        # A plan counts with the usual size; how much is looked at in one transaction is the owner's to say.
+        chunk = json.loads(lease.segment.params).get("chunk", shape.rows)
+        shape = replace(shape, rows=int(chunk))
 
         def go(lease: Lease, span: Span) -> Effect:
             found, count = self._look(lease, dataset, span, level)
