@@ -198,3 +198,12 @@ def test_the_command_says_what_it_would_do_and_does_it(sqlite_made_url: str, tmp
     assert "3 rows of FB joined those of META" in done.stdout
     again = runner.invoke(tree("migrate"), ["migrate", "rename", PRICES, NEW, OLD, "--database", sqlite_made_url])
     assert "`gapless migrate rename user.prices FB META` takes it back" in again.stdout
+
+
+@pytest.mark.parametrize("params", [{"verb": "merge", "from": OLD}, {"verb": "copy", "source": "other.db"}, {}])
+def test_a_template_cannot_go_round_the_command(history: Gapless, tmp_path, params: dict[str, str]) -> None:
+    """The command looks first whether anything would be lost; a template, which others may write, would not."""
+    put(history, tmp_path, OLD, month(1, range(2, 5)))
+    settings = {"dataset": PRICES, "series": [NEW], "days": 100, "params": params}
+    with pytest.raises(UsageError, match="cannot migrate with verb"):
+        history.templates.save("odd", "migrate", settings)

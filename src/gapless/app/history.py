@@ -82,7 +82,6 @@ from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.base import Chore
-from gapless.work.bring import COPY, Bring
 from gapless.work.merge import MERGE, Merge
 from gapless.work.migrate import Migrate, Verb
 from gapless.work.processes import Limits, Processes
@@ -191,6 +190,9 @@ class Gapless:
         self.close()
 
     def _migrating(self) -> Migrate:
+        # It knows how to open another history: more than most commands have to load.
+        from gapless.work.bring import COPY, Bring
+
         reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
         merge = Merge(store=self.store, clock=self.clock)
         bring = Bring(store=self.store)
