@@ -52,6 +52,23 @@ def compute_wish(
     overwrite: bool,
 ) -> Wish:
     """A checked wish; days that were given up for incomplete inputs are wanted again."""
+    wish, _ = checked_wish(history, dataset, series, start, end, days, params, overwrite=overwrite)
+    forgive(history, wish)
+    return wish
+
+
+def checked_wish(
+    history: Gapless,
+    dataset: str,
+    series: str,
+    start: When | None,
+    end: When | None,
+    days: float | None,
+    params: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> tuple[Wish, derive.Formula]:
+    """A wish up to where all needed inputs are final, and how its series is made; raises `UsageError`."""
     found = history.dataset(dataset)
     if found.source != Derived.name:
         listed = ", ".join(derive.DATASETS)
@@ -76,9 +93,7 @@ def compute_wish(
             )
     mode = Mode.ALL if overwrite else Mode.MISSING
     wish = history.wish(found, series, start, end, days=days, mode=mode, kind=Kind.COMPUTE, params=known)
-    wish = _clipped(history, wish, made)
-    _forgive(history, wish)
-    return wish
+    return _clipped(history, wish, made), made
 
 
 def _check_strategy(params: Mapping[str, Any]) -> None:
@@ -108,7 +123,7 @@ def _clipped(history: Gapless, wish: Wish, made: derive.Formula) -> Wish:
     return replace(wish, span=kept)
 
 
-def _forgive(history: Gapless, wish: Wish) -> None:
+def forgive(history: Gapless, wish: Wish) -> None:
     """Let days that were given up be tried again: whether their inputs are there is seen at once."""
 
     def release(tx: Tx) -> None:

@@ -82,11 +82,14 @@ from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.base import Chore
-from gapless.work.migrate import Migrate
+from gapless.work.merge import MERGE, Merge
+from gapless.work.migrate import Migrate, Verb
 from gapless.work.processes import Limits, Processes
+from gapless.work.refetch import REFETCH, Refetch
 from gapless.work.reparse import REPARSE, Reparse
 
 if TYPE_CHECKING:
+    from gapless.app.agreement import Agreement
     from gapless.app.report import Manner
 
 When = str | date | datetime
@@ -187,8 +190,15 @@ class Gapless:
         self.close()
 
     def _migrating(self) -> Migrate:
+        # It knows how to open another history: more than most commands have to load.
+        from gapless.work.bring import COPY, Bring
+
         reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
-        return Migrate(store=self.store, verbs={REPARSE: reparse.go})
+        merge = Merge(store=self.store, clock=self.clock)
+        bring = Bring(store=self.store)
+        refetch = Refetch(store=self.store, clock=self.clock)
+        verbs: dict[str, Verb] = {REPARSE: reparse, MERGE: merge, COPY: bring, REFETCH: refetch}
+        return Migrate(store=self.store, verbs=verbs)
 
     def _enriching(self) -> Chore:
         from gapless.app import enriching
@@ -572,9 +582,27 @@ class Gapless:
         made = self.create(wish, priority=priority, name=name, hold=hold)
         return self._start(made, here=here) if not hold else self.watch(made.job.id)
 
+    def start(self, wish: Wish, *, name: str = "") -> Running:
+        """Make the job of a checked wish and begin it, here or, on PostgreSQL, where a worker serves it."""
+        return self._start(self.create(wish, name=name), here=None)
+
     def undo(self, job_id: int, after: When | None = None) -> Undone:
         """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
         return undo(self, job_id, _text(after))
+
+    def compare(
+        self,
+        mine: str,
+        theirs: str,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+    ) -> Agreement:
+        """How far two stored daily series, each named DATASET:SERIES, agree on the days on which both have a value."""
+        from gapless.app.agreement import agreement
+
+        return agreement(self, mine, theirs, _text(start), _text(end), days)
 
     def validation_wish(
         self,

@@ -26,7 +26,7 @@ _MODULES = {
     "serve": ("serve",),
     "validate": ("validate",),
     "report": ("report",),
-    "compute": ("compute",),
+    "compute": ("compute", "compare"),
     "jobs": ("jobs",),
     "template": ("template",),
     "schedule": ("schedule",),
