@@ -35,7 +35,7 @@ class Settings:
     max_retries: int = 3
     retry_delay: timedelta = timedelta(seconds=1)
     #: Days (or cells) that work over stored rows does in one transaction.
-    chunk_size: int = 100
+    chunk_size: int = 1_000
     #: How long a source may take to answer.
     timeout: timedelta = timedelta(seconds=15)
     #: SQLite: fsync every commit (power loss loses nothing at all).

@@ -14,7 +14,7 @@ import pytest
 
 from gapless.app import Gapless
 from gapless.core.errors import NotAllowed, UsageError
-from gapless.core.index.fear_greed import in_blocks
+from gapless.core.index.fear_greed import fear_greed
 from gapless.core.index.preset import preset
 from gapless.core.job import JobState
 from gapless.sandbox.krx.api import KEY
@@ -46,7 +46,7 @@ def one_pass(history: Gapless) -> pl.DataFrame:
     level = told(INDICES, "KOSPI").select("time", "close", pl.col("value").cast(pl.Float64))
     members = told(STOCKS, "KOSPI").select("time", "code", "close", pl.col("volume").cast(pl.Float64))
     days = level.join(bond, on="time", how="left", maintain_order="left")
-    found = in_blocks(days, preset("KOSPI"), timedelta(0), None, members)
+    found = fear_greed(days, preset("KOSPI"), members)
     return found.filter((pl.col("time") >= datetime(2012, 1, 1, tzinfo=UTC)) & pl.col("score").is_not_null())
 
 

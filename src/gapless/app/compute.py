@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gapless.app.history import Gapless, When
 
 
-def our_own(chunk: int = 100) -> dict[str, Source]:
+def our_own(chunk: int = 1_000) -> dict[str, Source]:
     """What stands where a source stands for rows that are computed or imported."""
     return {Derived.name: Derived(chunk), Imported.name: Imported()}
 
