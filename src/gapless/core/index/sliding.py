@@ -50,30 +50,59 @@ def highest(value: Values, rows: int) -> Values:
 
 def spread(value: Values, rows: int, least: int) -> tuple[Values, Values]:
     """Mean and standard deviation of those of the last `rows` rows that are there, if they are `least` or more."""
+    begin = int(np.isfinite(value).argmax())
+    whole = begin + rows - 1
+    if len(value) > whole and np.isfinite(value[begin:]).all():
+        # Windows without a hole have the same bits either way, and are done in a third of the time.
+        parts = zip(_pooled(value[:whole], rows), _pooled_whole(value[begin:], rows), strict=True)
+        number, sums, squares = (np.concatenate(both) for both in parts)
+    else:
+        number, sums, squares = _pooled(value, rows)
+    number = np.where(number >= least, number, np.nan)
+    return sums / number, np.sqrt(squares / (number - 1))
+
+
+def _pooled(value: Values, rows: int) -> State:
+    """Number, sum and squares of the distances from their mean, of what is there of the last `rows` rows.
+
+    Those of two windows as those of one: Chan, Golub, LeVeque, 1979.
+    """
+
+    def join(newer: State, older: State, _: int, __: int) -> State:
+        (count, summed, squares), (others, their_sum, their_squares) = newer, older
+        both = count + others
+        apart = _apart(count, summed, others, their_sum)
+        weight = count * others * both
+        # Where one window is empty, nothing is apart.
+        np.divide(apart, weight, out=apart, where=weight > 0)
+        return both, summed + their_sum, squares + their_squares + apart
+
     is_there = np.isfinite(value)
     # Rows before the first one are rows that are not there.
     before = np.zeros(rows - 1)
     count = np.concatenate([before, is_there.astype(np.float64)])
     summed = np.concatenate([before, np.where(is_there, value, 0.0)])
-    number, sums, squares = _last((count, summed, np.zeros_like(count)), rows, _pooled)
-    is_enough = number >= least
-    number = np.where(is_enough, number, np.nan)
-    return sums / number, np.sqrt(squares / (number - 1))
+    return _last((count, summed, np.zeros_like(count)), rows, join)
 
 
-def _pooled(newer: State, older: State, _: int, __: int) -> State:
-    """Number, sum and squares of the distances from their mean: of two samples, as one (Chan, Golub, LeVeque 1979)."""
-    (count, summed, squares), (others, their_sum, their_squares) = newer, older
-    both = count + others
+def _pooled_whole(value: Values, rows: int) -> State:
+    """The same for windows in which every row is there: from the first such window on."""
+
+    def join(newer: State, older: State, width: int, other: int) -> State:
+        (summed, squares), (their_sum, their_squares) = newer, older
+        apart = _apart(float(width), summed, float(other), their_sum)
+        apart /= float(width) * float(other) * float(width + other)
+        return summed + their_sum, squares + their_squares + apart
+
+    sums, squares = _last((value, np.zeros_like(value)), rows, join)
+    return np.full_like(sums, rows), sums, squares
+
+
+def _apart(count: Values | float, summed: Values, others: Values | float, their_sum: Values) -> Values:
     apart = count * their_sum
     apart -= others * summed
     apart *= apart
-    weight = count * others * both
-    np.divide(apart, weight, out=apart, where=weight > 0)
-    # Where one sample is empty, both products above are zero: nothing is added.
-    apart += squares
-    apart += their_squares
-    return both, summed + their_sum, apart
+    return apart
 
 
 def _last(one: State, rows: int, join: Join) -> State:
