@@ -25,7 +25,9 @@ def register(app: typer.Typer, of_jobs: typer.Typer) -> None:
 
 def compute(
     dataset: Annotated[str, typer.Argument(help="index.fear_greed, index.moving_average or index.rsi.")],
-    series: Annotated[str, typer.Argument(help="Such as upbit.candles.1d:KRW-BTC/20; an index takes --market.")] = "",
+    series: Annotated[
+        list[str] | None, typer.Argument(help="Such as upbit.candles.1d:KRW-BTC/20; an index takes --market.")
+    ] = None,
     market: Annotated[str | None, typer.Option("--market", help="KOSPI, CRYPTO or US.")] = None,
     start: From = None,
     end: To = None,
@@ -48,7 +50,7 @@ def compute(
     json: AsJson = False,
     database: Database = None,
 ) -> None:
-    """Compute a derived series; what its inputs miss is fetched first. The same command again goes on where it was."""
+    """Compute derived series; what their inputs miss is fetched first. The same command again goes on where it was."""
     params = {
         "market": market,
         "weights": None if weights is None else weights_of(weights),
@@ -62,7 +64,7 @@ def compute(
     with history(database) as app:
         running = app.compute(
             dataset,
-            series,
+            series or "",
             start,
             end,
             days=days,

@@ -50,9 +50,12 @@ def highest(value: Values, rows: int) -> Values:
 
 def spread(value: Values, rows: int, least: int) -> tuple[Values, Values]:
     """Mean and standard deviation of those of the last `rows` rows that are there, if they are `least` or more."""
-    begin = int(np.isfinite(value).argmax())
+    is_there = np.isfinite(value)
+    if not is_there.any():
+        return np.full_like(value, np.nan), np.full_like(value, np.nan)
+    begin = int(is_there.argmax())
     whole = begin + rows - 1
-    if len(value) > whole and np.isfinite(value[begin:]).all():
+    if len(value) > whole and is_there[begin:].all():
         # Windows without a hole have the same bits either way, and are done in a third of the time.
         parts = zip(_pooled(value[:whole], rows), _pooled_whole(value[begin:], rows), strict=True)
         number, sums, squares = (np.concatenate(both) for both in parts)
