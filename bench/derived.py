@@ -17,7 +17,7 @@ from bench.table import Line, at_least, at_most
 from gapless.app import Gapless
 from gapless.app.report import reports
 from gapless.core.dataset import Dataset
-from gapless.core.index.fear_greed import columns_of, fear_greed
+from gapless.core.index.fear_greed import banded, columns_of, fear_greed, fingerprint
 from gapless.core.index.preset import preset
 from gapless.core.index.windows import moving_average, relative_strength
 from gapless.core.page import Row
@@ -122,7 +122,8 @@ def _index(many: int) -> Line:
     score = pl.mean_horizontal(f"{name}_score" for name in raws)
 
     def plain() -> pl.DataFrame:
-        return frame.select("time", **raws).with_columns(scores).with_columns(score=score)
+        made = frame.select("time", **raws, inputs=fingerprint(756)).with_columns(scores).with_columns(score=score)
+        return made.with_columns(band=banded(pl.col("score")))
 
     limit, took = (many * frame.height / seconds for seconds in _both(plain, lambda: fear_greed(frame, made), many))
     name = f"{YEARS} years x {many} series: Fear & Greed, in memory"

@@ -43,20 +43,21 @@ def fear_greed(inputs: pl.DataFrame, made: Preset, members: pl.DataFrame | None 
     """
     import numpy as np
 
-    told = together(inputs["time"], members) if members is not None else pl.DataFrame()
-    # What is made of the members reaches back for itself: of them only the day's own rows are part of the inputs.
-    given = inputs.hstack(told.select("members")) if members is not None else inputs
-    columns = columns_of(inputs) | columns_of(told.drop("members", strict=False))
+    columns, given = columns_of(inputs), inputs
+    if members is not None:
+        made_of = together(inputs["time"], members)
+        columns |= columns_of(made_of.drop("members"))
+        # What they make reaches back for itself: of the members only the day's own rows are part of its inputs.
+        given = inputs.hstack(made_of.select("members"))
     with np.errstate(all="ignore"):
         raws = {name: _raw(name, columns, inputs.height) for name in made.weights}
         scores = {name: _score(raw, COMPONENTS[name].sign, made) for name, raw in raws.items()}
         score, counted = _together(scores, made, inputs.height)
     values = {"score": score} | {f"{name}_raw": raw for name, raw in raws.items()} | scores
-    return (
-        given.select("time", inputs=fingerprint(made.reach))
-        .with_columns(*(pl.Series(name, one, nan_to_null=True) for name, one in values.items()))
-        .with_columns(pl.Series("components", counted.astype(np.int64)), band=banded(pl.col("score")))
-    )
+    told = [pl.Series(name, one, nan_to_null=True) for name, one in values.items()]
+    listed = [inputs["time"], *told, pl.Series("components", counted.astype(np.int64))]
+    numbered = given.select(fingerprint(made.reach).alias("inputs"))
+    return pl.DataFrame(listed).hstack(numbered).with_columns(band=banded(pl.col("score")))
 
 
 def columns_of(days: pl.DataFrame) -> dict[str, Values]:

@@ -78,7 +78,9 @@ def _pooled(value: Values, rows: int) -> State:
         weight = count * others * both
         # Where one window is empty, nothing is apart.
         np.divide(apart, weight, out=apart, where=weight > 0)
-        return both, summed + their_sum, squares + their_squares + apart
+        apart += squares
+        apart += their_squares
+        return both, summed + their_sum, apart
 
     is_there = np.isfinite(value)
     # Rows before the first one are rows that are not there.
@@ -95,7 +97,9 @@ def _pooled_whole(value: Values, rows: int) -> State:
         (summed, squares), (their_sum, their_squares) = newer, older
         apart = _apart(float(width), summed, float(other), their_sum)
         apart /= float(width) * float(other) * float(width + other)
-        return summed + their_sum, squares + their_squares + apart
+        apart += squares
+        apart += their_squares
+        return summed + their_sum, apart
 
     sums, squares = _last((value, np.zeros_like(value)), rows, join)
     return np.full_like(sums, rows), sums, squares
