@@ -364,7 +364,7 @@ def frame(
     else:
         _select_best(tx, dataset, dataset.revisions, series, within, columns, day)
     parts = [empty(dataset).select(columns)]
-    while rows := tx.cursor.fetchmany(50_000):
+    while rows := tx.cursor.fetchmany(5_000):
         made = zip(columns, zip(*rows, strict=True), strict=True)
         parts.append(pl.DataFrame([_column(name, types[name], list(values)) for name, values in made]))
     return pl.concat(parts)

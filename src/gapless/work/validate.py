@@ -32,7 +32,7 @@ from gapless.work.calendars import sessions
 from gapless.work.stretches import Effect, Stretches
 
 #: Cells of a stretch, and rows before and after it that rules may look at.
-CELLS, AROUND = 50_000, 1_000
+CELLS, AROUND = 30_000, 1_000
 #: Days of a stretch where a day has many records.
 KEYED = 250
 #: Relative slack of sums of floats that were added in another order.
