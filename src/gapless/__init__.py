@@ -10,9 +10,28 @@ with gapless.open() as history:
     job.wait(progress=True)
 """
 
-from gapless.app import Gapless, Running, get_dps_series, open, read
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gapless.core.errors import GaplessError
+
+if TYPE_CHECKING:
+    from gapless.app import Gapless, Running, get_dps_series, open, read
 
 __all__ = ["Gapless", "GaplessError", "Running", "__version__", "get_dps_series", "open", "read"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Simulators and processes that compute live in this package, too, and need nothing of its face.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from gapless import app
+
+    return getattr(app, name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -36,6 +36,12 @@ class Settings:
     retry_delay: timedelta = timedelta(seconds=1)
     #: Days (or cells) that work over stored rows does in one transaction.
     chunk_size: int = 1_000
+    #: Where report jobs that name no folder write; empty: beside a SQLite file, else in the user's data folder.
+    reports_dir: str = ""
+    #: What one call of a child process may take: on the clock, of processor time, and bytes; 0 lifts a limit.
+    child_time: timedelta = timedelta(minutes=10)
+    child_cpu: timedelta = timedelta(minutes=5)
+    child_memory: int = 1_000_000_000
     #: How long a source may take to answer.
     timeout: timedelta = timedelta(seconds=15)
     #: SQLite: fsync every commit (power loss loses nothing at all).
@@ -97,6 +103,10 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         "chunk_size": lambda text: int(_number("chunk_size", text, least=1, most=100_000)),
         "max_retries": lambda text: int(_number("max_retries", text, least=0, most=100)),
         "retry_delay": lambda text: _duration("retry_delay", text),
+        "reports_dir": lambda text: text.strip(),
+        "child_time": lambda text: _duration("child_time", text),
+        "child_cpu": lambda text: _duration("child_cpu", text),
+        "child_memory": lambda text: _bytes("child_memory", text),
         "timeout": lambda text: _duration("timeout", text),
         "busy_timeout": lambda text: _duration("busy_timeout", text),
         "durable": lambda text: _yes("durable", text),
@@ -209,6 +219,13 @@ def _duration(name: str, text: str) -> timedelta:
         raise _wrong(name, text, "give seconds (1s), milliseconds (500ms) or minutes (2m)")
     unit = {"ms": 0.001, "s": 1.0, "m": 60.0}[match[2] or "s"]
     return timedelta(seconds=float(match[1]) * unit)
+
+
+def _bytes(name: str, text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(k|M|G)?B?", text.strip())
+    if not match:
+        raise _wrong(name, text, "give megabytes (500MB), gigabytes (2GB) or bytes; 0 lifts the limit")
+    return round(float(match[1]) * {"k": 1e3, "M": 1e6, "G": 1e9}.get(match[2] or "", 1))
 
 
 def _yes(name: str, text: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 import typer
 import yaml
 
-from gapless.cli import app
+from gapless.cli import tree
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -53,7 +53,7 @@ def command_lines() -> dict[str, list[str]]:
 
 def parse(words: list[str]) -> None:
     """Resolve a command and its options without running it."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(tree())
     name, *left = words
     while hasattr(command, "commands") and left and not left[0].startswith("-"):
         name, command, left = command.resolve_command(command.make_context(name, list(left)), left)

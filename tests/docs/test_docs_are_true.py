@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer
 
-from gapless.cli import app
+from gapless.cli import tree
 from gapless.core.errors import Exit
 from gapless.core.segment import SegmentState
 from gapless.engine.jobs import ORDERED
@@ -167,7 +167,7 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def cli() -> Any:
     """The command line as a tree."""
-    return typer.main.get_command(app)
+    return typer.main.get_command(tree())
 
 
 def test_every_command_and_option_is_on_its_page():

@@ -24,7 +24,7 @@ from gapless.app import Gapless
 from gapless.core.clock import ManualClock, SystemClock
 from gapless.core.job import AGEING, JobState, Priority, Queue
 from gapless.core.period import parse
-from gapless.core.span import DAY, HOUR, Span
+from gapless.core.span import DAY, HOUR, Span, iso
 from gapless.engine.reasons import reasons
 from gapless.engine.worker import Range, Worker
 from gapless.sandbox.process import SandboxProcess
@@ -629,3 +629,30 @@ def test_workers_that_die_all_the_time_lose_and_double_nothing(
         assert {part.segment.attempts for part in parts(history, one)} == {0}
     start = parse("2024-05-01", field="from").start
     assert_complete(history, world, MINUTES, markets, Span(start, start + 61 * DAY))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_ten_thousand_jobs_end_exactly_once_while_workers_die(
+    fleet: Fleet, history: Gapless, upbit: SandboxProcess, world: World
+) -> None:
+    """A queue as long as a server allows: an hour of a market each, twenty kills on the way."""
+    markets, hours, kills = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-THIN"], 2_500, 20
+    began = parse("2024-02-01", field="from").start
+    starts = [began + hour * HOUR for hour in range(hours)]
+    jobs = [make(history, market, iso(at), iso(at + HOUR)) for at in starts for market in markets]
+    upbit.control(reset_stats=True)
+    crew = fleet.workers(history, WORKER, WORKER, WORKER)
+
+    def strike(i: int) -> None:
+        eventually(lambda: state(history, jobs[(i + 1) * len(jobs) // (kills + 2)]) is JobState.DONE, "further on", 600)
+        crew.pop(0).end(signal.SIGKILL)
+        crew.extend(fleet.workers(history, WORKER))
+
+    _loop(kills, strike)
+    eventually(lambda: done(history, *jobs), "all done", 600)
+    for one in jobs:
+        assert len(happened(history, one, "job.done")) == 1
+    assert_complete(history, world, MINUTES, markets, Span(began, began + hours * HOUR))
+    # A request a job, and again what was under way in a slot when it was killed.
+    assert sent(upbit) <= len(jobs) + 2 * kills

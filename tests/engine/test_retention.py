@@ -15,6 +15,7 @@ from gapless.core.clock import ManualClock
 from gapless.core.errors import UsageError
 from gapless.core.job import Job
 from gapless.core.span import DAY, SECOND, Span
+from gapless.engine.audit import verify
 from gapless.engine.retention import KEPT
 from gapless.store import chains, coverage, deliveries, events, jobs, quarantine, segments, series
 from gapless.store.database import Tx
@@ -107,11 +108,26 @@ def test_what_still_waits_to_be_told_is_kept(history: Gapless, clock: ManualCloc
     assert [one.state for one in history.deliveries.recent()] == ["waiting"]
 
 
+def test_the_audit_goes_too_and_its_chain_still_holds(history: Gapless, clock: ManualClock) -> None:
+    """What is left vouches for itself, and for where it begins."""
+    ended(history)
+    before = verify(history.store)
+    history.retention.set_days("audit", 30)
+    clock.advance(31 * DAY / SECOND)
+    ended(history, "KRW-ETH")
+    verify(history.store)
+    assert history.retention.prune()["audit"] == before.entries + 1
+    after = verify(history.store, head=before.digest)
+    assert "not in the chain" in after.trouble
+    after = verify(history.store)
+    assert (after.trouble, after.entries) == ("", 3)
+
+
 def test_days_are_set_for_the_database(history: Gapless, clock: ManualClock) -> None:
     """By whoever owns it, not by each process; what is not said stays as it was."""
     history.retention.set_days("logs", 7)
     with gapless.open(settings=history.settings, clock=clock) as other:
-        assert other.retention.days() == {"jobs": 730, "logs": 7, "deliveries": 90}
+        assert other.retention.days() == {"jobs": 730, "logs": 7, "deliveries": 90, "audit": 730}
     ended(history)
     clock.advance(8 * DAY / SECOND)
     assert history.retention.prune()["logs"] == 2

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from gapless.app import Gapless
-from gapless.app.report import facts, reports
+from gapless.app.report import Manner, facts
 from gapless.core.errors import UsageError
+from gapless.core.job import JobState
 from gapless.work.report.words import Language
 
 INDEX = "index.fear_greed"
@@ -18,12 +19,21 @@ SPAN = ("2012-06-01", "2013-05-31")
 
 
 def write(
-    history: Gapless, folder: Path, *formats: str, dataset: str = INDEX, language: Language = Language.EN, **more
-):
-    words = {"days": None, "per": "month", "formats": formats, "language": language, "folder": folder} | more
-    start, end = more.pop("start", SPAN[0]), more.pop("end", SPAN[1])
-    words = {key: value for key, value in words.items() if key not in ("start", "end")}
-    return reports(history, dataset, ["KOSPI"], start, end, **words)
+    history: Gapless,
+    folder: Path,
+    *formats: str,
+    dataset: str = INDEX,
+    language: Language = Language.EN,
+    per: str = "month",
+    start: str = SPAN[0],
+    end: str = SPAN[1],
+) -> list[Path]:
+    """The files of a job, in the order of their formats."""
+    manner = Manner(per=per, formats=formats, languages=(language.value,))
+    running = history.report(dataset, ["KOSPI"], start, end, manner=manner, folder=folder)
+    assert running.wait(timeout=60) is JobState.DONE
+    made = {path.suffix: path for _, path in history.report_files(running.id)}
+    return [made[f".{kind}"] for kind in formats]
 
 
 def test_all_formats_are_written_whole_and_need_nothing_else(history: Gapless, tmp_path: Path) -> None:
@@ -45,7 +55,7 @@ def test_all_formats_are_written_whole_and_need_nothing_else(history: Gapless, t
 def test_the_numbers_are_those_of_the_rows(history: Gapless) -> None:
     dataset = history.dataset(INDEX)
     span, _ = history.span(dataset, *SPAN)
-    told = facts(history, dataset, "KOSPI", span, "month")
+    told = facts(history.store, dataset, "KOSPI", span, "month", history.clock.now())
     frame = history.read(INDEX, "KOSPI", *SPAN, fill=False)
     assert [one.label for one in told.periods][:2] == ["2012-06", "2012-07"]
     assert sum(one.cells["present"] for one in told.periods) == frame.height == told.whole.cells["present"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from gapless.app import Gapless
 from gapless.core.job import JobState
 from gapless.store import jobs, series
+from gapless.store.chains import Step
 from gapless.testing.history import MINUTES
 
+DAYS = "upbit.candles.1d"
 RANGE = {"dateRange": {"startDate": "2024-05-01", "endDate": "2024-05-03"}}
 
 
@@ -74,6 +77,53 @@ def test_a_fill_by_its_route_is_validated_after(client, history: Gapless) -> Non
     assert {one["kind"]: one["state"] for one in history_jobs(history)} == {"collect": "done", "validate": "done"}
 
 
+def test_reports_of_many_series_are_one_job_with_files(client, history: Gapless) -> None:
+    """What was fetched, computed and validated is reported on, and its files can be had by whoever may look."""
+    api = client("operator")
+    fill = {"dataset": DAYS, "series": "KRW-BTC", "startDate": "2023-12", "endDate": "2024-05"}
+    first = api.post("/api/batch/historical-backfill", json=fill).json()["id"]
+    mean = {"dataset": "index.moving_average", "series": ["upbit.candles.1d:KRW-BTC/5"]}
+    span = {"start": "2024-05-10", "end": "2024-05-31"}
+    steps = (
+        Step(kind="compute", name="", settings=mean | span),
+        Step(kind="validate", name="", settings={"params": {"level": "basic"}}),
+        Step(kind="report", name="", settings={"params": {"formats": ["md"], "per": "day"}}),
+    )
+    history.chains.add(first, steps)
+    work(history)
+    made = sorted(history_jobs(history), key=lambda one: one["id"])
+    assert [(one["kind"], one["state"]) for one in made] == [
+        ("collect", "done"), ("compute", "done"), ("validate", "done"), ("report", "done")
+    ]  # fmt: skip
+
+    body = {"dataset": DAYS, "series": "KRW-BTC", "items": [mean], "periods": ["2024-05"], "formats": ["md", "html"]}
+    answer = api.post("/api/batch/bulk-report", json=body)
+    assert (answer.status_code, answer.json()["kind"], answer.json()["seriesCount"]) == (202, "report", 2), answer.text
+    job = answer.json()["id"]
+    assert api.get(f"/api/jobs/{job}/files").json() == []
+    work(history)
+    row = api.get(f"/api/batch/jobs/{job}").json()
+    assert (row["state"], row["ok"], row["units"]["total"]) == ("done", 2, 2)
+
+    reader = client("viewer")
+    listed = reader.get(f"/api/jobs/{job}/files").json()
+    assert len(listed) == 4
+    assert {one["mediaType"] for one in listed} == {"text/html; charset=utf-8", "text/markdown; charset=utf-8"}
+    for one in listed:
+        got = reader.get(f"/api/jobs/{job}/files/{one['name']}")
+        assert (got.status_code, len(got.content)) == (200, one["bytes"])
+        assert hashlib.sha256(got.content).hexdigest() == one["sha256"]
+        assert got.headers["content-disposition"].startswith("attachment")
+        assert got.headers["x-content-type-options"] == "nosniff"
+    for name in ("..%2Fgapless.db", "%2Fetc%2Fpasswd", "..", "gapless.db", f".{listed[0]['name']}"):
+        assert reader.get(f"/api/jobs/{job}/files/{name}").status_code in (307, 404), name
+    path = history.reports_folder / f"job-{job}" / listed[0]["name"]
+    path.write_text("something else")
+    assert reader.get(f"/api/jobs/{job}/files/{listed[0]['name']}").status_code == 404
+    assert reader.get(f"/api/jobs/{made[0]['id']}/files").json() == []
+    assert reader.get("/api/jobs/999/files").status_code == 404
+
+
 def test_the_same_key_makes_one_job(client) -> None:
     api = client("operator")
     body = {"kind": "validate", "dataset": MINUTES, "series": ["KRW-BTC"], "days": 2, "level": "BASIC"}
@@ -95,6 +145,11 @@ def test_the_same_key_makes_one_job(client) -> None:
         ("data-validation", {"dataset": MINUTES}, "series"),
         ("data-validation", {"dataset": MINUTES, "level": "thorough"}, "level"),
         ("data-migration", {"dataset": MINUTES}, "dataset"),
+        ("bulk-report", {"dataset": MINUTES, "series": "KRW-BTC", "days": 2}, "start"),
+        ("bulk-report", {"dataset": MINUTES, "series": "KRW-BTC", "days": 2, "formats": ["doc"]}, "0"),
+        ("bulk-report", {"dataset": MINUTES, "series": "KRW-BTC", "periods": ["2024", "2024-05"]}, "periods"),
+        ("bulk-report", {"days": 2}, "dataset"),
+        ("bulk-report", {"dataset": MINUTES, "days": 2, "folder": "/etc"}, "folder"),
         ("event-valuation", {}, "events"),
         ("event-valuation", {"ticker": "AAPL"}, "ticker"),
     ],

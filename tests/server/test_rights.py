@@ -49,6 +49,9 @@ MATRIX: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
         "operator",
         {"json": {"dataset": MINUTES, "series": "KRW-BTC", "days": 3}},
     ),
+    ("POST", "/api/batch/bulk-report"): ("operator", {"json": {"dataset": MINUTES, "series": "KRW-BTC", "days": 3}}),
+    ("GET", "/api/jobs/{job_id}/files"): ("viewer", {}),
+    ("GET", "/api/jobs/{job_id}/files/{name}"): ("viewer", {}),
     ("POST", "/api/batch/data-migration"): ("operator", {"json": {"dataset": "dart.dividends"}}),
     ("POST", "/api/batch/event-valuation"): ("operator", {"json": {}}),
     ("POST", "/backfillEventsTable"): ("operator", {"json": {}}),
@@ -105,7 +108,12 @@ def test_a_route_lets_in_whom_it_should(client, caller: str):
         owner.post(f"/api/batch/jobs/{job}/start")
 
 
-OVER_STORED = ("/api/batch/event-valuation", "/backfillEventsTable", "/api/batch/data-migration")
+OVER_STORED = (
+    "/api/batch/event-valuation",
+    "/backfillEventsTable",
+    "/api/batch/data-migration",
+    "/api/batch/bulk-report",
+)
 
 
 def allowed(caller: str, least: str, route: str) -> set[int]:

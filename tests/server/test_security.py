@@ -12,7 +12,8 @@ from websockets.exceptions import ConnectionClosed
 from gapless.core.actor import Role
 from gapless.core.errors import NotAllowed, StoreError, UsageError
 from gapless.core.redact import redacted
-from gapless.server.problems import problem_of
+from gapless.server.access import Access
+from gapless.server.problems import Problem, problem_of
 from gapless.testing.history import MINUTES
 
 PASSWORD = "correct horse battery"
@@ -71,13 +72,17 @@ def test_a_request_of_another_site_is_refused_although_the_cookie_comes_along(pe
     assert person.post("/api/batch/jobs", json=body).status_code == 202
 
 
-def test_wrong_passwords_are_limited(person):
+def test_wrong_passwords_are_limited(person, history):
     """After five the name has to wait, also for the right password; the answer says how long."""
     for _ in range(5):
         assert sign_in(person, "wrong password").status_code == 401
     answer = sign_in(person)
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 301
+    # A server that is started anew has not forgotten it.
+    with pytest.raises(Problem) as refused:
+        Access(history).sign_in("kim", PASSWORD, "192.0.2.1")
+    assert refused.value.status == 429
 
 
 def test_another_password_ends_the_other_sessions(person, serving):

@@ -21,7 +21,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
-from gapless.cli import app
+from gapless.cli import tree
 from gapless.core.errors import GaplessError
 from gapless.sandbox.process import SandboxProcess
 from gapless.store.sqlite import dbapi
@@ -108,7 +108,7 @@ def test_accounts_tokens_and_the_audit_from_the_command_line(env: dict[str, str]
         monkeypatch.setenv(key, text)
 
     def told(*words: str, text: str = "") -> tuple[int, str, str]:
-        done = CliRunner().invoke(app, words, input=text)
+        done = CliRunner().invoke(tree(), words, input=text)
         if isinstance(done.exception, GaplessError):
             return int(done.exception.exit), done.stdout, str(done.exception)
         return done.exit_code, done.stdout, done.stderr

@@ -46,6 +46,20 @@ def state_of(store, job) -> str:
     return found.state
 
 
+def test_the_time_that_a_job_has_run_leaves_pauses_out(store):
+    """By this clock a job with a longest time to run is ended; a retry begins anew."""
+    job = make_job(store)
+    for verb, at in (("claim", 1), ("pause", 4), ("resume", 50), ("claim", 60)):
+        assert write(store, jobs.move, job.id, verb, minute(at))
+    found = read(store, jobs.get, job.id)
+    assert found is not None
+    assert found.has_run(minute(62)) == minute(5) - minute(0)
+    write(store, jobs.move, job.id, "failed", minute(62))
+    assert read(store, jobs.get, job.id).has_run(minute(99)) == minute(5) - minute(0)
+    write(store, jobs.move, job.id, "retry", minute(100))
+    assert read(store, jobs.get, job.id).has_run(minute(101)) == 0
+
+
 @pytest.mark.parametrize(("state", "verb"), EVERY, ids=[f"{state}-{verb}" for state, verb in EVERY])
 def test_a_move_happens_exactly_where_the_table_has_it(sqlite_store, state, verb):
     """The guard in SQL and the table in code are the same: no other way leads from one state to another."""

@@ -20,8 +20,9 @@ from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.work import derive
-from gapless.work.compute import Computing, Derived, Processes, Strategy, missing_of, reach_of, there
+from gapless.work.compute import Computing, Derived, Strategy, missing_of, reach_of, there
 from gapless.work.imported import Imported
+from gapless.work.processes import Processes
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless, When
@@ -32,11 +33,11 @@ def our_own(chunk: int = 1_000) -> dict[str, Source]:
     return {Derived.name: Derived(chunk), Imported.name: Imported()}
 
 
-def computing(store: Store, catalogue: Catalogue, clock: Clock, processes: int) -> Computing:
+def computing(store: Store, catalogue: Catalogue, clock: Clock, pool: Processes) -> Computing:
     """The kind of work."""
     source = catalogue.sources[Derived.name]
     assert isinstance(source, Derived)
-    return Computing(store=store, clock=clock, source=source, datasets=catalogue.datasets, pool=Processes(processes))
+    return Computing(store=store, clock=clock, source=source, datasets=catalogue.datasets, pool=pool)
 
 
 def compute_wish(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from gapless.core.errors import UsageError
+from gapless.core.lazily import pl
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
-import polars as pl
+from platformdirs import user_data_path
 
-from gapless.app import enriching
 from gapless.app.compute import Undone, compute_wish, computing, fill_inputs, our_own, undo
 from gapless.app.dividends import COMMON, dps_series
 from gapless.app.running import Running
@@ -28,7 +28,20 @@ from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, SourceError, UsageError
 from gapless.core.grid import align
-from gapless.core.job import POINT_IN_TIME, Direction, Job, JobState, Kind, Mode, Priority, Queue, Wish
+from gapless.core.job import (
+    POINT_IN_TIME,
+    UNBOUND,
+    Bounds,
+    Direction,
+    Job,
+    JobState,
+    Kind,
+    Mode,
+    Priority,
+    Queue,
+    Wish,
+)
+from gapless.core.lazily import pl
 from gapless.core.pacing import Backoff
 from gapless.core.period import parse
 from gapless.core.period import wanted as wanted_period
@@ -63,12 +76,18 @@ from gapless.store import claims, coverage, jobs, pages, payloads, queues, rows
 from gapless.store import series as ledger
 from gapless.store import settings as shared
 from gapless.store.database import Tx
+from gapless.store.reports import ReportFile
+from gapless.store.sqlite import SQLite
 from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
-from gapless.work.enrich import MOST_AT_ONCE
+from gapless.work.base import Chore
 from gapless.work.migrate import Migrate
+from gapless.work.processes import Limits, Processes
 from gapless.work.reparse import REPARSE, Reparse
+
+if TYPE_CHECKING:
+    from gapless.app.report import Manner
 
 When = str | date | datetime
 #: Seconds of latency assumed before anything was measured.
@@ -142,11 +161,14 @@ class Gapless:
             for name in SOURCES
         } | our_own(settings.chunk_size)
         self.catalogue = Catalogue(sources, scopes=settings.scopes, rates=settings.rates, dailies=settings.dailies)
-        self.catalogue.chores[Kind.VALIDATE] = validation(store, self.catalogue, clock)
-        self.catalogue.chores[Kind.COMPUTE] = self._computing = computing(store, self.catalogue, clock, settings.slots)
-        reparse = Reparse(store=store, clock=clock, source=self.catalogue.source)
-        self.catalogue.chores[Kind.MIGRATE] = Migrate(store=store, verbs={REPARSE: reparse.go})
-        self.catalogue.chores[Kind.ENRICH] = enriching.chore(self)
+        self._children = Processes(settings.slots, _child_limits(settings))
+        self.catalogue.chores |= {
+            Kind.VALIDATE: lambda: validation(store, self.catalogue, clock),
+            Kind.COMPUTE: lambda: computing(store, self.catalogue, clock, self._children),
+            Kind.MIGRATE: self._migrating,
+            Kind.ENRICH: self._enriching,
+            Kind.REPORT: self._reporting,
+        }
         #: Who acts here; see `acting`.
         self.actor = Actor(name=owner(), via=Via.LOCAL)
         self.jobs = Jobs(store, self.catalogue, clock, self._ring, self.actor)
@@ -163,6 +185,20 @@ class Gapless:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _migrating(self) -> Migrate:
+        reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
+        return Migrate(store=self.store, verbs={REPARSE: reparse.go})
+
+    def _enriching(self) -> Chore:
+        from gapless.app import enriching
+
+        return enriching.chore(self)
+
+    def _reporting(self) -> Chore:
+        from gapless.app.report import reporting
+
+        return reporting(self, self._children)
 
     def acting(self, actor: Actor) -> Gapless:
         """The same history in somebody else's hands: jobs made and moved through it are theirs. Not to be closed."""
@@ -210,7 +246,7 @@ class Gapless:
             engines, self._engines = self._engines, []
         for engine in engines:
             engine.stop()
-        self._computing.pool.close()
+        self._children.close()
         for source in self.catalogue.sources.values():
             source.close()
         self.deliveries.close()
@@ -422,9 +458,15 @@ class Gapless:
         found = self.dataset(dataset)
         with self.store.read() as tx:
             parts = truth.covered(tx, found, series)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.start_time, one.end_time, cells, count) for one, cells, count in parts],
-            schema={"start": _UTC, "end": _UTC, "cells": pl.Int64, "rows": pl.Int64},
+            schema={
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "rows": pl.Int64,
+            },
             orient="row",
         )
 
@@ -440,9 +482,16 @@ class Gapless:
         """All of a span without a row: `word` (missing, empty …), `start`, `end` (UTC), `cells`, `note`."""
         found = self.dataset(dataset)
         parts = self.stretches(found, series, start, end, days)
+        utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
             [(one.word.value, one.span.start_time, one.span.end_time, one.cells, one.note) for one in parts],
-            schema={"word": pl.String, "start": _UTC, "end": _UTC, "cells": pl.Int64, "note": pl.String},
+            schema={
+                "word": pl.String,
+                "start": utc,
+                "end": utc,
+                "cells": pl.Int64,
+                "note": pl.String,
+            },
             orient="row",
         )
 
@@ -527,8 +576,14 @@ class Gapless:
         *,
         days: float | None = None,
         level: Level | str = Level.STANDARD,
+        chunk: int | None = None,
     ) -> Wish:
-        """A checked wish to validate; without series all that are stored, without a span all of it."""
+        """A checked wish to validate; without series all that are stored, without a span all of it.
+
+        `chunk`: periods that are looked at in one transaction.
+        """
+        if chunk is not None and not 1 <= chunk <= 100_000:
+            raise UsageError(f"chunk: {chunk} is no number of periods", field="chunk", hint="give 1 to 100000")
         found = self.dataset(dataset)
         asked = _choice(Level, str(level).lower(), "level")
         names = self.series(found) if series is None else list(self.catalogue.series(found, _listed(series)))
@@ -542,7 +597,8 @@ class Gapless:
                     hint="`gapless fill` fetches it",
                 )
             start = moment(min(first))
-        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params={"level": asked.value})
+        params = {"level": asked.value} | ({} if chunk is None else {"chunk": chunk})
+        return self.wish(found, names, start, end, days=days, kind=Kind.VALIDATE, params=params)
 
     def validate(
         self,
@@ -585,6 +641,51 @@ class Gapless:
         wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
         self.ready(dataset, list(spans))
         return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where report jobs that name no folder have theirs."""
+        if self.settings.reports_dir:
+            return Path(self.settings.reports_dir).expanduser().absolute()
+        database = self.store.database
+        return (
+            Path(f"{database.path}.reports") if isinstance(database, SQLite) else user_data_path("gapless") / "reports"
+        )
+
+    def report(
+        self,
+        dataset: str,
+        series: str | Sequence[str] = (),
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+        periods: Sequence[str] = (),
+        also: Mapping[str, Sequence[str]] | None = None,
+        manner: Manner | None = None,
+        folder: Path | None = None,
+        priority: Priority = Priority.NORMAL,
+        name: str = "",
+        bounds: Bounds = UNBOUND,
+        here: bool | None = None,
+    ) -> Running:
+        """Start writing reports on series (of other datasets, too: `also`) into a folder, or into the job's own.
+
+        `report_files` tells what it has written. Raises `UsageError`, also where nothing is stored to report on.
+        """
+        from gapless.app.report import Manner, check_stored, report_wish
+
+        told = [(dataset, _listed(series)), *(also or {}).items()]
+        wish = report_wish(self, told, start, end, days=days, periods=periods, manner=manner or Manner(), folder=folder)
+        check_stored(self, wish)
+        return self._start(self.create(wish, priority=priority, name=name, bounds=bounds), here=here)
+
+    def report_files(self, job_id: int) -> list[tuple[ReportFile, Path]]:
+        """The files that a job has written, and where they stand."""
+        from gapless.app.report import files, place
+
+        job = self.jobs.get(job_id)
+        return [(one, place(self, job, one)) for one in files(self, job_id)]
 
     # -- work
 
@@ -665,6 +766,7 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         report: str = "",
         point_in_time: bool = False,
         here: bool | None = None,
@@ -686,7 +788,7 @@ class Gapless:
             report=report,
             point_in_time=point_in_time,
         )
-        return self._start(self.create(wish, priority=priority, name=name, rate=rate), here=here)
+        return self._start(self.create(wish, priority=priority, name=name, rate=rate, bounds=bounds), here=here)
 
     def create(
         self,
@@ -695,12 +797,13 @@ class Gapless:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         hold: bool = False,
         progress: bool = False,
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, hold=hold)
+        return self.jobs.create(wish, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
@@ -853,7 +956,11 @@ class Gapless:
             return Running(self, job.id, None, adopted=made.adopted)
         if self.settings.slots < 1 and not job.is_final:
             raise UsageError("slots: without slots nothing runs", field="slots", hint="set GAPLESS_SLOTS to 1 or more")
-        slots = min(self.settings.slots, MOST_AT_ONCE) if job.kind == Kind.ENRICH else self.settings.slots
+        slots = self.settings.slots
+        if job.kind == Kind.ENRICH:
+            from gapless.work.enrich import MOST_AT_ONCE
+
+            slots = min(slots, MOST_AT_ONCE)
         engine = None if job.is_final else self.engine({Queue(job.queue): slots}, only=job.id)
         return Running(self, job.id, engine, adopted=made.adopted)
 
@@ -869,7 +976,12 @@ class Gapless:
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        job = self.jobs.get(job_id)
+        self.dataset(job.dataset)
+        if job.kind == Kind.REPORT:
+            from gapless.app.report import certificate
+
+            return certificate(self, job)
         return truth.certificate(self.store, self.catalogue, self.jobs, job_id)
 
     def _ring(self) -> None:
@@ -879,7 +991,12 @@ class Gapless:
             engine.ring()
 
 
-_UTC = pl.Datetime("us", "UTC")
+def _child_limits(settings: Settings) -> Limits:
+    return Limits(
+        seconds=settings.child_time.total_seconds(),
+        cpu_seconds=settings.child_cpu.total_seconds(),
+        memory=settings.child_memory,
+    )
 
 
 def owner() -> str:

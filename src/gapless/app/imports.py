@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
 from gapless.core.dataset import Column, Dataset, Type
 from gapless.core.errors import UsageError
+from gapless.core.lazily import pl
 from gapless.core.page import Row
 from gapless.core.period import parse
 from gapless.core.span import DAWN, DOOM, Instant, Span, instant, iso, subtract, union

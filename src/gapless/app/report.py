@@ -1,72 +1,233 @@
-"""Reports as people ask for them: facts gathered from one view of the store, files written whole or not at all."""
+"""Reports as people ask for them: a wish over series and periods, the files of its job, and what a child draws."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
+import msgspec
 
 from gapless.core.dataset import Dataset, Type
-from gapless.core.errors import UsageError
+from gapless.core.errors import NotFound, UsageError
+from gapless.core.grid import EVENTS as SECONDS
 from gapless.core.index.components import COMPONENTS
+from gapless.core.job import Direction, Job, Kind, Mode, Wish
+from gapless.core.lazily import pl
+from gapless.core.reports import REPORTS, subject
 from gapless.core.rules import Finding
 from gapless.core.span import SECOND, Instant, Span, iso, moment
 from gapless.engine import truth
 from gapless.engine.truth import Stretch, Word
 from gapless.store import findings, rows
+from gapless.store import reports as stored
 from gapless.store import series as ledger
 from gapless.store.database import Tx
+from gapless.store.reports import ReportFile
+from gapless.store.store import Store
 from gapless.work.derive import FEAR_GREED
+from gapless.work.elsewhere import datasets, store_of
 from gapless.work.report.document import document
 from gapless.work.report.facts import Facts, Period
-from gapless.work.report.formats import FORMATS
+from gapless.work.report.formats import FORMATS, MEDIA
+from gapless.work.report.making import Drawn, Order, Reporting
 from gapless.work.report.words import Language
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless, When
+    from gapless.work.processes import Processes
 
 PERIODS = ("day", "month", "year", "all")
 #: Gaps and findings that a report lists.
 LISTED = 40
-#: Periods of a report at most.
-MOST = 400
+#: Periods of a report at most, and reports of a job.
+MOST, UNITS = 400, 20_000
 
 
-def reports(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How reports are to be: what is the same for all files of a job."""
+
+    #: Rows of their tables, and how a span is cut into reports of their own.
+    per: str = "month"
+    each: str = "all"
+    formats: tuple[str, ...] = ("html",)
+    languages: tuple[str, ...] = ("en",)
+
+    def check(self) -> None:
+        """Raise `UsageError` for a word that is not known."""
+        _among("per", [self.per], PERIODS)
+        _among("each", [self.each], PERIODS)
+        _among("format", self.formats, list(FORMATS))
+        _among("lang", self.languages, [one.value for one in Language])
+
+
+def _among(field: str, said: Sequence[str], known: Sequence[str]) -> None:
+    if not said:
+        raise UsageError(f"{field}: none is given", field=field, hint=f"give {', '.join(known)}")
+    for one in said:
+        if one not in known:
+            raise UsageError(f"{field}: {one!r} is unknown", field=field, hint=f"give {', '.join(known)}")
+
+
+def manner_of(params: Mapping[str, Any]) -> Manner:
+    """The manner that the parameters of a step or a template say; raises `UsageError`.
+
+    A folder is nothing that they may say: only who sits at the machine names one.
+    """
+    try:
+        made = msgspec.convert(dict(params), _Said)
+    except msgspec.ValidationError as error:
+        known = ", ".join(_Said.__struct_fields__)
+        raise UsageError(f"params: {error}", field="params", hint=f"a report has {known}") from None
+    manner = Manner(per=made.per, each=made.each, formats=made.formats, languages=made.languages)
+    manner.check()
+    return manner
+
+
+class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    per: str = "month"
+    each: str = "all"
+    formats: tuple[str, ...] = ("html",)
+    languages: tuple[str, ...] = ("en",)
+
+
+def reporting(history: Gapless, pool: Processes) -> Reporting:
+    """The kind of work."""
+
+    def folder(job_id: int, said: str) -> Path:
+        return Path(said) if said else history.reports_folder / f"job-{job_id}"
+
+    return Reporting(store=history.store, clock=history.clock, pool=pool, draw=drawn, folder=folder)
+
+
+def report_wish(
     history: Gapless,
-    dataset: str,
-    series: Sequence[str],
+    told: Iterable[tuple[str, Sequence[str]]],
     start: When | None,
     end: When | None,
     *,
+    days: float | None = None,
+    periods: Sequence[str] = (),
+    manner: Manner = Manner(),
+    folder: Path | None = None,
+) -> Wish:
+    """A checked wish for reports on series of one dataset or of several; without series all that are stored.
+
+    `periods` ("2023", "2024-01..2024-06") instead of a span: a report for each. Raises `UsageError`.
+    """
+    manner.check()
+    subjects: list[str] = []
+    spans: dict[str, list[Span]] = {}
+    for name, series in told:
+        dataset = history.dataset(name)
+        names = history.catalogue.series(dataset, list(series) or history.series(dataset))
+        subjects += [subject(dataset.name, one) for one in names]
+        asked = _asked(history, dataset, names, start, end, days, periods)
+        zone = ZoneInfo(dataset.zone)
+        spans[dataset.name] = [part for one in asked for _, part in _parts(dataset, one, manner.each, zone)]
+        for one in spans[dataset.name]:
+            _parts(dataset, one, manner.per, zone)
+    if not subjects:
+        raise UsageError("dataset: none is given", field="dataset", hint="`gapless datasets` lists them")
+    subjects = list(dict.fromkeys(subjects))
+    _check_files(history, subjects, spans)
+    if folder is not None:
+        folder = folder.expanduser().absolute()
+        _check_folder(folder)
+    every = [one for parts in spans.values() for one in parts]
+    params = {
+        "periods": {name: [[one.start, one.end] for one in parts] for name, parts in spans.items()},
+        "per": manner.per,
+        "formats": list(dict.fromkeys(manner.formats)),
+        "languages": list(dict.fromkeys(manner.languages)),
+        **({"folder": str(folder)} if folder else {}),
+    }
+    return Wish(
+        owner=history.actor.name,
+        kind=Kind.REPORT,
+        dataset=REPORTS.name,
+        series=tuple(subjects),
+        span=Span(SECONDS.floor(min(one.start for one in every)), SECONDS.ceil(max(one.end for one in every))),
+        mode=Mode.ALL,
+        direction=Direction.FORWARD,
+        params=msgspec.json.encode(params, order="sorted").decode(),
+    )
+
+
+def _asked(
+    history: Gapless,
+    dataset: Dataset,
+    names: Sequence[str],
+    start: When | None,
+    end: When | None,
     days: float | None,
-    per: str,
-    formats: Sequence[str],
-    language: Language,
-    folder: Path,
-) -> list[Path]:
-    """A file for each series and format; returns them. Raises `UsageError` before anything is written."""
-    found = history.dataset(dataset)
-    for one in formats:
-        if one not in FORMATS:
-            raise UsageError(f"format: {one!r} is unknown", field="format", hint=f"give {', '.join(FORMATS)}")
-    if per not in PERIODS:
-        raise UsageError(f"per: {per!r} is unknown", field="per", hint=f"give {', '.join(PERIODS)}")
-    _check_folder(folder)
-    names = history.catalogue.series(found, list(series) or history.series(found))
-    span, _ = history.span(found, start, end, days, names)
-    gathered = [facts(history, found, name, span, per) for name in names]
-    if not any(one.whole.cells["present"] for one in gathered):
-        raise UsageError(
-            f"from: nothing is stored of {found.name} in {span}", field="from", hint="`gapless fill` fetches it"
-        )
-    return [_write(folder, one, document(one, language), kind) for one in gathered for kind in formats]
+    periods: Sequence[str],
+) -> list[Span]:
+    """The spans of a dataset that are to be reported on, oldest first; no two of them overlap."""
+    if not periods:
+        return [history.span(dataset, start, end, days, names)[0]]
+    if start is not None or end is not None or days is not None:
+        raise UsageError("periods: cannot be given with a span", field="periods", hint="give one of them")
+    found = []
+    for one in periods:
+        first, dots, last = one.partition("..")
+        found.append(history.span(dataset, first, last if dots else first, None, names)[0])
+    found.sort()
+    for before, after in pairwise(found):
+        if after.start < before.end:
+            raise UsageError(
+                f"periods: {before} and {after} overlap", field="periods", hint="make a job for each of them"
+            )
+    return found
+
+
+def _check_files(history: Gapless, subjects: Sequence[str], spans: Mapping[str, list[Span]]) -> None:
+    """Raise `UsageError` where two reports would be one file, or there are too many."""
+    seen: dict[str, str] = {}
+    for one in subjects:
+        name, _, series = one.partition(":")
+        for part in spans[name]:
+            if len(seen) >= UNITS:
+                raise UsageError(
+                    f"series: more than {UNITS:,} reports", field="series", hint="make several jobs, or longer periods"
+                )
+            stem = _stem(history.catalogue.dataset(name), series, part)
+            if stem in seen:
+                raise UsageError(
+                    f"series: {seen[stem]} and {one} in {part} would be one file, {stem}",
+                    field="series",
+                    hint="make a job for each of them",
+                )
+            seen[stem] = one
+
+
+def _stem(dataset: Dataset, series: str, part: Span) -> str:
+    """What the name of a report's files begins with."""
+    zone = ZoneInfo(dataset.zone)
+    said = f"{dataset.name}-{series}-{_day(part.start, zone)}-{_day(part.end - 1, zone)}"
+    return re.sub(r"[^\w.-]+", "_", said, flags=re.ASCII)
+
+
+def check_stored(history: Gapless, wish: Wish) -> None:
+    """Raise `UsageError` where reports would tell of nothing: no series has a row in any of the periods."""
+    with history.store.read() as tx:
+        for one in wish.series:
+            name, _, series = one.partition(":")
+            dataset, its = history.catalogue.dataset(name), ledger.find(tx, name, series)
+            if its is not None and rows.count(tx, dataset, its, wish.span):
+                return
+    names = ", ".join(dict.fromkeys(one.partition(":")[0] for one in wish.series))
+    raise UsageError(
+        f"from: nothing is stored of {names} in {wish.span}", field="from", hint="`gapless fill` fetches it"
+    )
 
 
 def _check_folder(folder: Path) -> None:
@@ -80,26 +241,100 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(f"output: {folder} cannot be written", field="output", hint="name another folder")
 
 
-def _write(folder: Path, its: Facts, made: object, kind: str) -> Path:
-    name = re.sub(r"[^\w.-]+", "_", f"{its.dataset}-{its.series}-{its.first_day}-{its.last_day}")
-    path = folder / f"{name}.{made.language}.{kind}"  # type: ignore[attr-defined]
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(FORMATS[kind](made))  # type: ignore[arg-type]
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"output: {path} cannot be written ({error.strerror})", field="output", hint="name another folder"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+# -- what a job has written
 
 
-def facts(history: Gapless, dataset: Dataset, name: str, span: Span, per: str) -> Facts:
-    """Everything about one series in a span, from one view of the store."""
-    now = history.clock.now()
+def files(history: Gapless, job_id: int) -> list[ReportFile]:
+    """The files of a job, by name; none for jobs of other kinds. Raises `NotFound` without such a job."""
+    history.jobs.get(job_id)
     with history.store.read() as tx:
+        return stored.of_job(tx, job_id)
+
+
+def place(history: Gapless, job: Job, file: ReportFile) -> Path:
+    """Where a file of a job stands."""
+    reporting = history.catalogue.chore(Kind.REPORT)
+    assert isinstance(reporting, Reporting)
+    said: str = msgspec.json.decode(job.params).get("folder", "")
+    return reporting.folder(job.id, said) / file.name
+
+
+def content(history: Gapless, job_id: int, name: str) -> tuple[ReportFile, bytes]:
+    """A file and what is in it, as it was written; raises `NotFound` for one that is gone or was changed since."""
+    job = history.jobs.get(job_id)
+    with history.store.read() as tx:
+        found = stored.get(tx, job_id, name)
+    if found is None:
+        raise NotFound(f"name: job {job_id} has no file {name}", field="name", hint="see the job's list of files")
+    try:
+        body = place(history, job, found).read_bytes()
+    except OSError:
+        raise NotFound(
+            f"name: {name} is not in the folder of job {job_id} any more",
+            field="name",
+            hint="retry or clone the job; machines that share a database have to share GAPLESS_REPORTS_DIR, too",
+        ) from None
+    if hashlib.sha256(body).hexdigest() != found.sha256:
+        raise NotFound(
+            f"name: {name} was changed since job {job_id} wrote it", field="name", hint="clone the job to write it anew"
+        )
+    return found, body
+
+
+def certificate(history: Gapless, job: Job) -> dict[str, Any]:
+    """What a report job vouches for: its files, each with the digest of what it wrote and what became of it."""
+    return {
+        "job": job.id,
+        "state": job.state,
+        "dataset": job.dataset,
+        "mode": job.mode,
+        "start": iso(job.start),
+        "end": iso(job.end),
+        "isComplete": job.state == "done",
+        "series": [],
+        "files": [
+            {
+                "name": one.name,
+                "dataset": one.dataset,
+                "series": one.series,
+                "bytes": one.bytes,
+                "sha256": one.sha256,
+                "found": _found_file(place(history, job, one), one.sha256),
+            }
+            for one in files(history, job.id)
+        ],
+    }
+
+
+def _found_file(path: Path, digest: str) -> str:
+    """Whether a file is as it was written."""
+    try:
+        return "unchanged" if hashlib.sha256(path.read_bytes()).hexdigest() == digest else "changed"
+    except OSError:
+        return "gone"
+
+
+# -- what a child draws
+
+
+def drawn(url: str, order: Order) -> list[Drawn]:
+    """The files of one report: its facts gathered once, from one view of the store."""
+    dataset = datasets()[order.dataset]
+    its = facts(store_of(url), dataset, order.series, order.span, order.per, order.now)
+    stem = _stem(dataset, order.series, order.span)
+    made = []
+    for language in order.languages:
+        told = document(its, Language(language))
+        made += [
+            Drawn(name=f"{stem}.{language}.{kind}", media_type=MEDIA[kind], body=FORMATS[kind](told))
+            for kind in order.formats
+        ]
+    return made
+
+
+def facts(store: Store, dataset: Dataset, name: str, span: Span, per: str, now: Instant) -> Facts:
+    """Everything about one series in a span, from one view of the store."""
+    with store.read() as tx:
         stretches = truth.gaps(tx, dataset, name, span, now)
         its = ledger.find(tx, dataset.name, name)
         frame = rows.empty(dataset) if its is None else rows.frame(tx, dataset, its, span)

@@ -11,7 +11,8 @@ import msgspec
 
 from gapless.core.actor import Actor
 from gapless.core.errors import UsageError
-from gapless.core.job import Job, Kind, Priority, Queue, Wish
+from gapless.core.job import Bounds, Job, Kind, Priority, Queue, Wish
+from gapless.core.period import lasting
 from gapless.core.span import iso
 from gapless.engine.templates import Making
 from gapless.store import jobs
@@ -35,6 +36,9 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     report: str = ""
     priority: str = "normal"
     rate: float | None = None
+    #: As `Bounds`: attempts after the first one, and a duration such as `2h`.
+    max_retries: int | None = None
+    max_runtime: str | None = None
     #: A name for its jobs; else the template's.
     name: str = ""
     #: What a kind of work wants to know for itself.
@@ -62,6 +66,11 @@ class Wishes:
         """Raise `UsageError` for a step that cannot become a job; `alone`: with no job before it."""
         one, kind = said(step.settings), self._kind(step.kind)
         priority_of(one.priority)
+        bounds_of(one.max_retries, one.max_runtime)
+        if kind is Kind.REPORT:
+            from gapless.app.report import manner_of
+
+            manner_of(one.params)
         if one.rate is not None and one.rate <= 0:
             raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
         if alone or (one.dataset and one.series and _has_span(one)):
@@ -84,6 +93,7 @@ class Wishes:
             priority=priority_of(one.priority),
             name=one.name or step.name,
             rate=one.rate,
+            bounds=bounds_of(one.max_retries, one.max_runtime),
         )
 
     def ring(self) -> None:
@@ -101,6 +111,11 @@ class Wishes:
     def _wish(self, one: Said, kind: Kind) -> Wish:
         if not one.dataset:
             raise UsageError("dataset: none is given", field="dataset", hint="`gapless datasets` lists them")
+        if kind is Kind.REPORT:
+            from gapless.app.report import manner_of, report_wish
+
+            told = [(one.dataset, one.series)]
+            return report_wish(self._app, told, one.start, one.end, days=one.days, manner=manner_of(one.params))
         return self._app.wish(
             self._app.dataset(one.dataset),
             list(one.series),
@@ -130,6 +145,15 @@ class Wishes:
 
 def _has_span(one: Said) -> bool:
     return one.start is not None or one.days is not None
+
+
+def bounds_of(max_retries: int | None, max_runtime: str | None) -> Bounds:
+    """Bounds as they are said; raises `UsageError`."""
+    made = Bounds(
+        max_retries=max_retries, max_runtime=None if max_runtime is None else lasting(max_runtime, field="max_runtime")
+    )
+    made.check()
+    return made
 
 
 def priority_of(name: str) -> Priority:

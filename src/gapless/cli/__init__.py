@@ -9,63 +9,51 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 
 import typer
 
-from gapless.cli import (
-    accounts,
-    chain,
-    collect,
-    compute,
-    db,
-    enrich,
-    imports,
-    jobs,
-    machine,
-    migrate,
-    notification,
-    read,
-    report,
-    schedule,
-    serve,
-    show,
-    template,
-    validate,
-)
 from gapless.cli.common import complain
 from gapless.core.errors import Exit, GaplessError
 from gapless.logs import write_logs
 
-app = typer.Typer(
-    help="Keep the history of financial series complete.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-collect.register(app)
-read.register(app)
-show.register(app)
-machine.register(app)
-serve.register(app)
-validate.register(app)
-report.register(app)
-compute.register(app, jobs.app)
-imports.register(migrate.app)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(template.app, name="template")
-app.add_typer(schedule.app, name="schedule")
-app.add_typer(chain.app, name="chain")
-app.add_typer(notification.app, name="notification")
-app.add_typer(db.app, name="db")
-app.add_typer(migrate.app, name="migrate")
-app.add_typer(accounts.users, name="user")
-app.add_typer(accounts.tokens, name="token")
-app.add_typer(accounts.audits, name="audit")
-app.add_typer(enrich.app, name="enrich")
+#: Modules in the order of the help, with the commands and groups that each adds.
+_MODULES = {
+    "collect": ("plan", "fill", "follow"),
+    "read": ("read",),
+    "show": ("gaps", "coverage", "verify", "sources", "datasets"),
+    "machine": ("worker", "workers", "budget", "sandbox", "demo", "doctor"),
+    "serve": ("serve",),
+    "validate": ("validate",),
+    "report": ("report",),
+    "compute": ("compute",),
+    "jobs": ("jobs",),
+    "template": ("template",),
+    "schedule": ("schedule",),
+    "chain": ("chain",),
+    "notification": ("notification",),
+    "db": ("db",),
+    "migrate": ("migrate",),
+    "accounts": ("user", "token", "audit"),
+    "enrich": ("enrich",),
+}
 
 
-@app.callback(invoke_without_command=True)
+def tree(called: str = "") -> typer.Typer:
+    """All commands; with the name of one, those of its module alone, which starts half a second sooner."""
+    app = typer.Typer(
+        help="Keep the history of financial series complete.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(_start)
+    for module in [one for one, adds in _MODULES.items() if called in adds] or _MODULES:
+        import_module(f"gapless.cli.{module}").register(app)
+    return app
+
+
 def _start(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log what happens to standard error."),
@@ -83,7 +71,7 @@ def main() -> None:
     """Run a command, and turn what went wrong into one line and a documented exit code."""
     signal.signal(signal.SIGINT, _interrupted)
     try:
-        app()
+        tree(next((one for one in sys.argv[1:] if not one.startswith("-")), ""))()
     except GaplessError as error:
         complain(str(error))
         sys.exit(int(error.exit))

@@ -18,6 +18,14 @@ users = typer.Typer(help="Accounts of the server.", no_args_is_help=False, invok
 tokens = typer.Typer(help="Tokens, for programs.", no_args_is_help=False, invoke_without_command=True)
 audits = typer.Typer(help="Who did what, when and why.", no_args_is_help=False, invoke_without_command=True)
 
+
+def register(to: typer.Typer) -> None:
+    """Add these groups."""
+    to.add_typer(users, name="user")
+    to.add_typer(tokens, name="token")
+    to.add_typer(audits, name="audit")
+
+
 Name = Annotated[str, typer.Argument(help="The account.", show_default=False)]
 RoleOption = Annotated[Role, typer.Option("--role", help="What it may do.")]
 Password = Annotated[

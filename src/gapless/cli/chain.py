@@ -13,6 +13,11 @@ from gapless.cli.workflow import steps_said
 app = typer.Typer(help="Let jobs follow jobs.", invoke_without_command=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="chain")
+
+
 @app.callback()
 def default(ctx: typer.Context, json: AsJson = False, database: Database = None) -> None:
     """Let jobs follow jobs; without a verb, list what waits and what was started."""

@@ -16,6 +16,7 @@ import typer
 from gapless.app import Gapless, Running
 from gapless.app.running import patiently
 from gapless.app.sets import series_from as series_from_set
+from gapless.app.wishes import bounds_of
 from gapless.bars import bar, duration
 from gapless.cli.common import (
     AsJson,
@@ -39,6 +40,7 @@ from gapless.core.errors import Exit, NotAllowed, UsageError
 from gapless.core.job import Direction, Job, JobState, Mode
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
+from gapless.engine.jobs import Made
 from gapless.engine.progress import Progress
 
 ModeOption = Annotated[Mode, typer.Option("--mode", help="What to ask for.")]
@@ -56,6 +58,13 @@ PointInTime = Annotated[
     bool, typer.Option("--point-in-time", help="Every year by its own report: what --as-of needs. One call a year.")
 ]
 Slots = Annotated[int | None, typer.Option("--slots", help="Worker slots of this process.")]
+Hold = Annotated[bool, typer.Option("--hold", help="Make the job paused.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")]
+MaxRetries = Annotated[int | None, typer.Option("--max-retries", help="Attempts after the first one.")]
+MaxRuntime = Annotated[
+    str | None, typer.Option("--max-runtime", help="The job fails when it has run for so long: 90s, 30m, 2h.")
+]
+Here = Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -186,10 +195,12 @@ def fill(
     ] = None,
     series_file: SeriesFile = None,
     series_from: SeriesFrom = None,
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
     slots: Slots = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")] = False,
-    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
+    hold: Hold = False,
+    detach: Detach = False,
+    here: Here = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -201,28 +212,18 @@ def fill(
         names = _series(app, dataset, series, series_file, series_from)
         how: dict[str, Any] = {"mode": mode, "direction": direction, "report": report, "point_in_time": point_in_time}
         wish = app.wish(found, names, start, end, days=days, recheck=recheck, **how)
-        made = app.create(wish, priority=priority(priority_), name=name, rate=rate, hold=hold, progress=err.is_terminal)
-        if made.adopted:
-            err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
-        if hold:
-            return said(
-                app,
-                made.job,
-                json,
-                f"job {made.job.id} is paused; start it with `gapless jobs start {made.job.id}`",
-            )
-        if detach:
-            if made.job.state == JobState.PAUSED:
-                app.jobs.resume(made.job.id)
-            if not app.serving(made.job.id):
-                detach_worker(app)
-            return said(
-                app,
-                made.job,
-                json,
-                f"job {made.job.id} runs in the background: `gapless jobs show {made.job.id}`",
-            )
-        state = foreground(app, lambda: run_here_or_there(app, made.job.id, here=here))
+        made = app.create(
+            wish,
+            priority=priority(priority_),
+            name=name,
+            rate=rate,
+            bounds=bounds_of(max_retries, max_runtime),
+            hold=hold,
+            progress=err.is_terminal,
+        )
+        state = started(app, made, hold=hold, detach=detach, here=here, json=json)
+        if state is None:
+            return
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             again = app.wish(found, names, start, end, days=days, **how)
@@ -231,6 +232,30 @@ def fill(
             state = foreground(app, lambda: run_here_or_there(app, late.job.id, here=here))
         said(app, app.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
+
+
+def started(
+    app: Gapless, made: Made, *, hold: bool, detach: bool, here: bool, json: bool, alone: bool = False
+) -> JobState | None:
+    """Run a job as the options say and follow it to its end; None where it is left to others, which is said.
+
+    `alone`: where no worker serves its queue it does not wait for one, but runs here.
+    """
+    job = made.job
+    if made.adopted:
+        err.print(f"going on with job {job.id} ({job.state})", highlight=False)
+    if hold:
+        said(app, job, json, f"job {job.id} is paused; start it with `gapless jobs start {job.id}`")
+        return None
+    if detach:
+        if job.state == JobState.PAUSED:
+            app.jobs.resume(job.id)
+        if not app.serving(job.id):
+            detach_worker(app)
+        said(app, job, json, f"job {job.id} runs in the background: `gapless jobs show {job.id}`")
+        return None
+    here = here or (alone and not app.serving(job.id))
+    return foreground(app, lambda: run_here_or_there(app, job.id, here=here))
 
 
 def _series(

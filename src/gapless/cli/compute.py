@@ -1,4 +1,4 @@
-"""`gapless compute`: derived series; `gapless jobs undo`: take them away again."""
+"""`gapless compute`: derived series."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from typing import Annotated
 
 import typer
 
-from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, priority
-from gapless.cli.jobs import JobId
+from gapless.app import chained
+from gapless.app.chained import terms
+from gapless.app.compute import compute_wish, fill_inputs
+from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, started
+from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.span import iso
 from gapless.store import jobs, quarantine
 from gapless.work.compute import Strategy
 
-_EXITS = {JobState.FAILED: Exit.FAILED, JobState.INCOMPLETE: Exit.INCOMPLETE, JobState.CANCELLED: Exit.FAILED}
+#: Nobody refuses a computation.
+_EXITS = {**EXITS, JobState.FAILED: Exit.FAILED}
 
 
-def register(app: typer.Typer, of_jobs: typer.Typer) -> None:
-    """Add these commands."""
+def register(app: typer.Typer) -> None:
+    """Add this command."""
     app.command()(compute)
-    of_jobs.command()(undo)
 
 
 def compute(
@@ -46,7 +49,12 @@ def compute(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute days again that are there.")] = False,
     no_fill: Annotated[bool, typer.Option("--no-fill", help="Do not fetch what the inputs miss.")] = False,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
-    hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
+    name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
+    hold: Hold = False,
+    detach: Detach = False,
+    here: Here = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -61,34 +69,30 @@ def compute(
         "chunk": chunk,
         "strategy": None if strategy is Strategy.CHUNKED else strategy.value,
     }
+    its = terms(name=name, priority=priority_, max_retries=max_retries, max_runtime=max_runtime, hold=hold)
     with history(database) as app:
-        running = app.compute(
-            dataset,
-            series or "",
-            start,
-            end,
-            days=days,
-            params=params,
-            overwrite=overwrite,
-            fill=not no_fill,
-            hold=hold,
-            priority=priority(priority_),
-            progress=err.is_terminal and not json,
-        )
-        state = JobState.PAUSED if hold else running.wait(progress=err.is_terminal and not json)
-        job = running.job
+        wish = compute_wish(app, dataset, series or "", start, end, days, params, overwrite=overwrite)
+        if detach and not no_fill:
+            made = chained.made(app, wish, its)
+        else:
+            if not (no_fill or hold):
+                fill_inputs(app, wish, progress=err.is_terminal and not json)
+            made = app.create(wish, priority=its.priority, name=its.name, bounds=its.bounds, hold=its.hold)
+        state = started(app, made, hold=hold, detach=detach, here=here, json=json, alone=True)
+        if state is None:
+            return
+        job = app.jobs.get(made.job.id)
         with app.store.read() as tx:
-            its = [name for _, name in jobs.series_of(tx, job.id)]
+            names = [one for _, one in jobs.series_of(tx, job.id)]
             lost = quarantine.of_job(tx, job.id)
     if json:
         given_up = [{"start": iso(one.start), "end": iso(one.end), "reason": one.reason} for _, one in lost]
-        dump({"job": job.id, "state": state.value, "series": its, "rows": job.rows, "givenUp": given_up})
+        dump({"job": job.id, "state": state.value, "series": names, "rows": job.rows, "givenUp": given_up})
     else:
-        out.print(f"job {job.id} is {state}: {job.rows:,} days of {', '.join(its)}", highlight=False)
+        out.print(f"job {job.id} is {state}: {job.rows:,} days of {', '.join(names)}", highlight=False)
         for _, one in lost[:20]:
             out.print(f"not computed {one.span}: {one.reason}", highlight=False, markup=False)
-    if state in _EXITS:
-        raise typer.Exit(int(_EXITS[state]))
+    raise typer.Exit(int(_EXITS[state]))
 
 
 def weights_of(text: str) -> dict[str, float]:
@@ -105,19 +109,3 @@ def weights_of(text: str) -> dict[str, float]:
                 f"weights: {part!r} is not understood", field="weights", hint="write momentum=60,safe_haven=40"
             )
     return made
-
-
-def undo(
-    job: JobId,
-    after: Annotated[str | None, typer.Option("--after", help="Only days from this one on.")] = None,
-    json: AsJson = False,
-    database: Database = None,
-) -> None:
-    """Take the rows of a compute job away again, with their ledger."""
-    with history(database) as app:
-        done = app.undo(job, after)
-    if json:
-        spans = [{"start": iso(one.start), "end": iso(one.end)} for one in done.spans]
-        dump({"job": done.job, "rows": done.rows, "spans": spans})
-        return
-    out.print(f"{done.rows:,} rows of job {done.job} are taken away; their days are missing again", highlight=False)

@@ -25,6 +25,11 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="The SQLite file of th
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="db")
+
+
 @app.command()
 def upgrade(database: Database = None) -> None:
     """Bring the database's schema to this program's."""
@@ -38,12 +43,13 @@ def prune(
     jobs: Annotated[int | None, typer.Option("--jobs", help="Keep ended jobs for so many days from now on.")] = None,
     logs: Annotated[int | None, typer.Option("--logs", help="Keep log lines of jobs for so many days.")] = None,
     deliveries: Annotated[int | None, typer.Option("--deliveries", help="Keep what was told for so many days.")] = None,
+    audit: Annotated[int | None, typer.Option("--audit", help="Keep entries of the audit for so many days.")] = None,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
     """Take away what has ended and is older than it is kept, a little at a time; others go on working."""
     with history(database) as opened:
-        for what, days in {"jobs": jobs, "logs": logs, "deliveries": deliveries}.items():
+        for what, days in {"jobs": jobs, "logs": logs, "deliveries": deliveries, "audit": audit}.items():
             if days is not None:
                 opened.retention.set_days(what, days)
         kept, dropped = opened.retention.days(), opened.retention.prune()

@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import polars as pl
-
 import gapless
 from gapless.app import Gapless
 from gapless.bars import duration
@@ -21,6 +19,7 @@ from gapless.cli.common import out
 from gapless.core.clock import SystemClock
 from gapless.core.errors import Exit
 from gapless.core.job import JobState
+from gapless.core.lazily import pl
 from gapless.core.span import DAY, HOUR, MINUTE, iso
 from gapless.sandbox.process import SandboxProcess
 from gapless.settings import load

@@ -9,11 +9,17 @@ import typer
 
 from gapless.app import enriching
 from gapless.app.history import owner
-from gapless.cli.collect import EXITS, Slots, detach_worker, foreground, run_here_or_there, said
-from gapless.cli.common import AsJson, Database, dump, err, history, out, priority
+from gapless.cli.collect import EXITS, Detach, Here, Hold, Slots, said, started
+from gapless.cli.common import AsJson, Database, dump, history, out, priority
 from gapless.core.errors import UsageError
 
 app = typer.Typer(help="Value events: what a company was worth at each of them.", no_args_is_help=True)
+
+
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="enrich")
+
 
 Tickers = Annotated[list[str] | None, typer.Argument(help="Only these companies.")]
 
@@ -65,9 +71,9 @@ def events(
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
     slots: Slots = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Make the job paused.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a worker in the background.")] = False,
-    here: Annotated[bool, typer.Option("--here", help="PostgreSQL: run it in this process.")] = False,
+    hold: Hold = False,
+    detach: Detach = False,
+    here: Here = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -78,15 +84,9 @@ def events(
         where = {"table": write_back, "key": key, "columns": _columns(column or [])} if write_back else None
         wish = enriching.wish(opened, owner(), tickers or [], overwrite=overwrite, write_back=where)
         made = opened.create(wish, priority=priority(priority_), name=name, hold=hold)
-        if made.adopted:
-            err.print(f"going on with job {made.job.id} ({made.job.state})", highlight=False)
-        if hold:
-            return said(opened, made.job, json, f"job {made.job.id} is paused; `gapless jobs start {made.job.id}`")
-        if detach:
-            if not opened.serving(made.job.id):
-                detach_worker(opened)
-            return said(opened, made.job, json, f"job {made.job.id} runs in the background")
-        state = foreground(opened, lambda: run_here_or_there(opened, made.job.id, here=here))
+        state = started(opened, made, hold=hold, detach=detach, here=here, json=json)
+        if state is None:
+            return
         said(opened, opened.jobs.get(made.job.id), json, "")
     raise typer.Exit(int(EXITS[state]))
 

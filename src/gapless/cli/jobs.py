@@ -17,7 +17,7 @@ from gapless.cli.common import AsJson, Database, dump, err, history, out, priori
 from gapless.cli.workflow import steps_said
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Kind, Priority
-from gapless.core.span import iso
+from gapless.core.span import SECOND, iso
 from gapless.engine.forecasts import Told
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
@@ -25,6 +25,13 @@ from gapless.store import events, jobs, segments
 from gapless.store.chains import Chain
 
 app = typer.Typer(help="See and steer jobs.", no_args_is_help=False, invoke_without_command=True)
+
+
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="jobs")
+
+
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.", show_default=False)]
 Here = Annotated[bool, typer.Option("--here", help="Run it in this process.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Start a worker in the background.")]
@@ -53,6 +60,8 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
         "priority": Priority(job.priority).name.lower(),
         "queue": job.queue,
         "owner": job.owner,
+        "maxRetries": job.max_retries,
+        "maxRuntime": None if job.max_runtime is None else job.max_runtime / SECOND,
         "start": iso(job.start),
         "end": None if job.kind == Kind.FOLLOW else iso(job.end),
         # A standing job has no end to be measured against.
@@ -407,3 +416,20 @@ def certificate(
     if found:
         raise typer.Exit(int(Exit.FAILED))
     out.print("the certificate still holds", highlight=False)
+
+
+@app.command()
+def undo(
+    job: JobId,
+    after: Annotated[str | None, typer.Option("--after", help="Only days from this one on.")] = None,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Take the rows of a compute job away again, with their ledger."""
+    with history(database) as app:
+        done = app.undo(job, after)
+    if json:
+        spans = [{"start": iso(one.start), "end": iso(one.end)} for one in done.spans]
+        dump({"job": done.job, "rows": done.rows, "spans": spans})
+        return
+    out.print(f"{done.rows:,} rows of job {done.job} are taken away; their days are missing again", highlight=False)

@@ -24,7 +24,7 @@ from gapless.engine.recovery import living
 from gapless.engine.worker import Range
 from gapless.sources import SOURCES
 from gapless.sources.http import Http
-from gapless.store import budgets, claims, jobs, queues, segments, workers
+from gapless.store import budgets, chains, claims, jobs, queues, segments, workers
 from gapless.store.database import Tx
 from gapless.store.sqlite import SQLite, is_safe_version, version
 from gapless.store.store import HEAD
@@ -88,7 +88,8 @@ def slots_of(text: str) -> Range:
 def _is_left(app: Gapless, served: list[Queue]) -> bool:
     try:
         with app.store.read() as tx:
-            return any(_wants(tx, one, served) for one in jobs.unended(tx))
+            # What follows a job that has ended is still to be made.
+            return bool(chains.due(tx, app.clock.now())) or any(_wants(tx, one, served) for one in jobs.unended(tx))
     except StoreLost:
         # Nobody can tell just now.
         return True

@@ -8,11 +8,18 @@ from typing import Annotated
 import typer
 
 from gapless.app import Gapless, migrations
+from gapless.cli import imports
 from gapless.cli.collect import EXITS, Slots, foreground, run_here_or_there
 from gapless.cli.common import AsJson, Database, Dataset, Report, SeriesMany, dump, history, out, series_of
 from gapless.core.words import counted_word
 
 app = typer.Typer(help="Change how stored things are kept, without a request.", no_args_is_help=True)
+
+
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    imports.register(app)
+    to.add_typer(app, name="migrate")
 
 
 @app.command()

@@ -15,6 +15,11 @@ from gapless.engine.notifications import USUAL, shown_address
 app = typer.Typer(help="Tell others when jobs end or wait.", invoke_without_command=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="notification")
+
+
 @app.callback()
 def default(ctx: typer.Context, json: AsJson = False, database: Database = None) -> None:
     """Tell others when jobs end or wait; without a verb, list who is told."""

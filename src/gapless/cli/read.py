@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from gapless.cli.common import Database, Dataset, Days, From, Report, Series, To, err, history, out
 from gapless.core.errors import UsageError
+from gapless.core.lazily import pl
 from gapless.core.words import counted_word
 from gapless.engine.truth import Stretch, Word
 

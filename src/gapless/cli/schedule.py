@@ -13,6 +13,11 @@ from gapless.cli.workflow import Name, made_said
 app = typer.Typer(help="Run templates by the clock.", invoke_without_command=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="schedule")
+
+
 @app.callback()
 def default(ctx: typer.Context, json: AsJson = False, database: Database = None) -> None:
     """Run templates by the clock; without a verb, list what runs."""

@@ -15,6 +15,11 @@ from gapless.core.job import Direction, Mode
 app = typer.Typer(help="Save the settings of a fill under a name.", invoke_without_command=True)
 
 
+def register(to: typer.Typer) -> None:
+    """Add this group."""
+    to.add_typer(app, name="template")
+
+
 @app.callback()
 def default(ctx: typer.Context, json: AsJson = False, database: Database = None) -> None:
     """Save the settings of a fill under a name; without a verb, list them."""

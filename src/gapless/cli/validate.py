@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app import Validated
+from gapless.app.wishes import bounds_of
+from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, started
 from gapless.cli.common import AsJson, Database, Dataset, Days, From, SeriesMany, To, dump, err, history, out, table
-from gapless.core.errors import Exit
+from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.rules import Level
 from gapless.core.span import iso
@@ -32,15 +34,29 @@ def validate(
     level: Annotated[Level, typer.Option("--level", help="How closely: basic, standard or comprehensive.")] = (
         Level.STANDARD
     ),
+    chunk: Annotated[int | None, typer.Option("--chunk", help="Periods looked at in one transaction.")] = None,
+    name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
+    hold: Hold = False,
+    detach: Detach = False,
+    here: Here = False,
     repair: Annotated[bool, typer.Option("--repair", help="Take back what cannot be true and fetch it again.")] = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
     """Look for what is wrong with stored rows. Exit code 1 when something cannot be true."""
+    if repair and detach:
+        raise UsageError("repair: needs what the validation finds", field="repair", hint="leave --detach out")
     with history(database) as app:
-        found = app.validate(
-            dataset, series or None, start, end, days=days, level=level, progress=err.is_terminal and not json
-        )
+        wish = app.validation_wish(dataset, series or None, start, end, days=days, level=level, chunk=chunk)
+        made = app.create(wish, name=name, bounds=bounds_of(max_retries, max_runtime), hold=hold)
+        state = started(app, made, hold=hold, detach=detach, here=here, json=json, alone=True)
+        if state is None:
+            return
+        if state is not JobState.DONE:
+            raise typer.Exit(int(EXITS[state]))
+        found = app.validated(made.job.id)
         mended = None
         if repair and found.findings:
             running = app.repair(found.job)

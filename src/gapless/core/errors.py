@@ -122,6 +122,11 @@ class TooMuch(SourceError):
     """The span holds more records than one reply tells, and nothing says which are left out: ask for half of it."""
 
 
+class TooHeavy(SourceError):
+    """A child process went over its limit of time, processor time or memory, or was ended: doing it again as it is
+    would end in the same way."""
+
+
 class Hold(SourceError):
     """Asking again would not help before the owner has acted."""
 

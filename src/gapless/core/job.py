@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from gapless.core.errors import NotAllowed
-from gapless.core.span import HOUR, Instant, Span
+from gapless.core.errors import NotAllowed, UsageError
+from gapless.core.span import DAY, HOUR, SECOND, Instant, Span
 
 
 class JobState(StrEnum):
@@ -139,6 +139,29 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What an owner allows a job; no part of the wish, as a rate and a priority are not."""
+
+    #: Attempts after the first one; None: as the settings of whoever runs it say.
+    max_retries: int | None = None
+    #: Microseconds for which it may run, pauses left out; None: as long as it takes.
+    max_runtime: int | None = None
+
+    def check(self) -> None:
+        """Raise `UsageError` for what cannot be."""
+        if self.max_retries is not None and not 0 <= self.max_retries <= 100:
+            raise UsageError(
+                f"max_retries: {self.max_retries} is no number of attempts", field="max_retries", hint="give 0 to 100"
+            )
+        if self.max_runtime is not None and not SECOND <= self.max_runtime <= 366 * DAY:
+            raise UsageError("max_runtime: is not a time to run for", field="max_runtime", hint="give 1s to 366d")
+
+
+#: As long and as often as it takes.
+UNBOUND = Bounds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A row of the job table; times are microseconds UTC."""
 
@@ -178,6 +201,21 @@ class Job:
     ended_at: Instant | None
     #: The wish's own parameters, as JSON.
     params: str = "{}"
+    #: See `Bounds`; microseconds.
+    max_retries: int | None = None
+    max_runtime: int | None = None
+    #: Microseconds that it has run since it was made or retried, pauses left out, up to `running_since`.
+    ran: int = 0
+    running_since: Instant | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        """What its owner allows it."""
+        return Bounds(max_retries=self.max_retries, max_runtime=self.max_runtime)
+
+    def has_run(self, now: Instant) -> int:
+        """Microseconds that it has run so far."""
+        return self.ran + (0 if self.running_since is None else max(0, now - self.running_since))
 
     @property
     def span(self) -> Span:

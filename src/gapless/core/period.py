@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gapless.core.errors import UsageError
-from gapless.core.span import DAY, Instant, Span, instant
+from gapless.core.span import DAY, HOUR, MINUTE, SECOND, Instant, Span, instant
 
 #: Older than any series; arithmetic on earlier times leaves the calendar.
 _OLDEST = instant(datetime(1800, 1, 1, tzinfo=UTC))
@@ -39,6 +39,14 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
     if start is None:
         raise UsageError(f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z")
     return Span(start, start + 1)
+
+
+def lasting(text: str, *, field: str) -> int:
+    """Microseconds that a text such as `90s`, `30m`, `2h` or `1d` names; raises `UsageError` naming `field`."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhd])", text.strip())
+    if found is None:
+        raise UsageError(f"{field}: {text!r} is not a duration", field=field, hint="write 90s, 30m, 2h or 1d")
+    return round(float(found[1]) * {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}[found[2]])
 
 
 def _period(year: str, month: str | None, day: str | None, *, zone: ZoneInfo) -> Span:

@@ -67,6 +67,8 @@ class Segment:
     #: What kind of work its job is, and that job's own parameters as JSON.
     kind: str
     params: str
+    #: Attempts after the first one, where its job says it.
+    max_retries: int | None = None
 
     @property
     def span(self) -> Span:

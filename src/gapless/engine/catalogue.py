@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
@@ -11,6 +12,7 @@ from gapless.core.events import EVENTS
 from gapless.core.job import Kind
 from gapless.core.pacing import Limit
 from gapless.core.page import Shape
+from gapless.core.reports import REPORTS
 from gapless.sources.base import Source
 from gapless.work.base import Chore
 
@@ -28,20 +30,23 @@ class Catalogue:
         scopes: Mapping[str, str],
         rates: Mapping[str, float | None],
         dailies: Mapping[str, int | None] | None = None,
-        chores: Mapping[Kind, Chore] | None = None,
+        chores: Mapping[Kind, Callable[[], Chore]] | None = None,
     ) -> None:
         self.sources = sources
         self._scopes = scopes
         self._rates = rates
         self._dailies = dailies or {}
-        #: Work over stored rows, by its kind.
+        #: What makes the work over stored rows, by its kind: once, when it is first wanted.
         self.chores = dict(chores or {})
+        self._made: dict[Kind, Chore] = {}
+        self._making = threading.Lock()
         self.datasets = {name: one for source in sources.values() for name, one in source.datasets.items()}
         self.datasets |= {one.name: one for one in IMPORTED}
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name; raises `UsageError` with the nearest names."""
-        found = self.datasets.get(name)
+        # What reports are about is nothing to be read: it is listed nowhere.
+        found = REPORTS if name == REPORTS.name else self.datasets.get(name)
         if found is None:
             near = difflib.get_close_matches(name, self.datasets, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "`gapless datasets` lists them"
@@ -84,9 +89,13 @@ class Catalogue:
 
     def chore(self, kind: Kind) -> Chore:
         """What does a kind of work over stored rows; raises `UsageError`."""
-        found = self.chores.get(kind)
-        if found is None:
+        maker = self.chores.get(kind)
+        if maker is None:
             raise UsageError(f"kind: this version cannot {kind}", field="kind", hint="bring all workers to one version")
+        with self._making:
+            found = self._made.get(kind)
+            if found is None:
+                found = self._made[kind] = maker()
         return found
 
     def shape(self, dataset: Dataset, series: str, kind: Kind) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, UnknownSeries, Unreachable
+from gapless.core.errors import BadReply, HoldJob, OutOfReach, SourceError, TooHeavy, UnknownSeries, Unreachable
 from gapless.core.pacing import Backoff
 from gapless.core.paging import Window
 
@@ -26,7 +26,7 @@ class GiveUpCell:
 
 
 class FailSegment:
-    """End the segment: the source does not answer."""
+    """End the segment: the source does not answer, or the work is too heavy for its process."""
 
 
 class HoldSeries:
@@ -61,6 +61,8 @@ def decide(
         return HoldSeries()
     if isinstance(error, HoldJob):
         return HoldWork()
+    if isinstance(error, TooHeavy):
+        return FailSegment()
     if not backoff.is_spent(failures) or (standing and not isinstance(error, BadReply)):
         return Retry(backoff.delay(min(failures, 12), chance))
     if isinstance(error, Unreachable) or chore:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +18,19 @@ from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound
 from gapless.core.grid import cells
-from gapless.core.job import MOVES, Job, JobState, Kind, Mode, Priority, Queue, Wish, is_point_in_time
+from gapless.core.job import (
+    MOVES,
+    UNBOUND,
+    Bounds,
+    Job,
+    JobState,
+    Kind,
+    Mode,
+    Priority,
+    Queue,
+    Wish,
+    is_point_in_time,
+)
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
@@ -86,10 +99,11 @@ class Jobs:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         hold: bool = False,
     ) -> Made:
         """Make a job for all the wish misses, or adopt the unfinished job of an identical wish."""
-        make = self.maker(wish, queue=queue, priority=priority, name=name, rate=rate, hold=hold)
+        make = self.maker(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
         made = self._store.write(make, isolated=True)
         self.ring()
         return made
@@ -102,9 +116,11 @@ class Jobs:
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
+        bounds: Bounds = UNBOUND,
         hold: bool = False,
     ) -> Callable[[Tx], Made]:
         """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
+        bounds.check()
         assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
@@ -131,6 +147,7 @@ class Jobs:
                 cached=0 if standing else sum(one.total - one.lacking for one in planned),
                 found=_found(tx, dataset, wish, ids, planned),
                 rate=rate,
+                bounds=bounds,
                 hold=hold,
                 starts=[self._follow_from(tx, dataset, one, now) for one in ids] if standing else None,
             )
@@ -256,6 +273,24 @@ class Jobs:
     def settle(self, job_id: int) -> None:
         """Finish a job that has no live segments: the reconciler's duty."""
         self._store.write(lambda tx: self._settle(tx, job_id, self._clock.now()), isolated=True)
+
+    def expire(self) -> None:
+        """End the jobs that have run for longer than their owners allow; what is under way stores nothing any more."""
+        with self._store.read() as tx:
+            overdue = jobs.overdue(tx, self._clock.now())
+        for one in overdue:
+            self._store.write(partial(self._expire, job_id=one), urgent=True, isolated=True)
+
+    def _expire(self, tx: Tx, job_id: int) -> None:
+        now = self._clock.now()
+        job = jobs.lock(tx, job_id)
+        if job is None or job_id not in jobs.overdue(tx, now):
+            return
+        allowed = timedelta(microseconds=job.max_runtime or 0)
+        self._finish(tx, job, "failed", now, f"it has run for {allowed}, its longest time to run")
+        segments.cancel(tx, job_id, now)
+        _, stored, requests = segments.counts(tx, job_id)
+        jobs.set_totals(tx, job_id, stored, requests)
 
     def _settle(self, tx: Tx, job_id: int, now: Instant) -> None:
         jobs.hold(tx, job_id)
@@ -452,7 +487,9 @@ class Jobs:
             job = self._require(tx, job_id)
             names = [name for _, name in jobs.series_of(tx, job_id)]
         wish = replace(wish_of(job, names), owner=self.actor.name)
-        return self.create(wish, queue=Queue(job.queue), priority=Priority(job.priority), name=job.name)
+        return self.create(
+            wish, queue=Queue(job.queue), priority=Priority(job.priority), name=job.name, bounds=job.bounds
+        )
 
     def get(self, job_id: int) -> Job:
         """A job by id; raises `NotFound`."""

@@ -65,6 +65,8 @@ class Planner:
 
         At most one, but where rows are events that may share a cell.
         """
+        if not dataset.columns:
+            return None
         newest = rows.newest(tx, dataset, series_id, SAMPLE)
         if newest is None or newest[0] < TRUSTED_PAGES * (shape.listed or shape.rows):
             return None

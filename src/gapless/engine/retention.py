@@ -1,4 +1,4 @@
-"""What has ended is kept for a while: job history for two years, log lines and deliveries for 90 days.
+"""What has ended is kept for a while: job history and audit for two years, log lines and deliveries for 90 days.
 
 Pruned a few rows at a time, each batch a transaction of its own: a page that is being committed waits for one batch at
 most, and a process that dies in the middle leaves nothing half done.
@@ -35,7 +35,11 @@ KEPT = {
     "jobs": Kept(730, 20, retention.drop_jobs),
     "logs": Kept(90, 1000, retention.drop_logs),
     "deliveries": Kept(90, 1000, retention.drop_deliveries),
+    # Its chain of digests goes on from the last entry that was dropped.
+    "audit": Kept(730, audit.BATCH, lambda tx, before, _: audit.prune(tx, before)),
 }
+#: What leaves an entry in the audit when it is taken away.
+_NOTED = {"jobs": "that ended long ago", "audit": "entries that are older than they are kept"}
 #: Seconds between two batches, in which the others have the database to themselves.
 BREATH = 0.05
 
@@ -78,8 +82,8 @@ class Retention:
 
         def write(tx: Tx) -> int:
             gone = kept.drop(tx, before, kept.batch)
-            if gone and what == "jobs":
-                audit.add(tx, self._clock.now(), self._actor, "jobs.pruned", what, after=f"{gone} that ended long ago")
+            if gone and what in _NOTED:
+                audit.add(tx, self._clock.now(), self._actor, f"{what}.pruned", what, after=f"{gone} {_NOTED[what]}")
             return gone
 
         while not stop.is_set() and (batches is None or done < batches):

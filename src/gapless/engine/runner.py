@@ -300,12 +300,16 @@ class Runner:
             failures=run.failures,
             window=replace(run.window, limit=min(run.window.limit, _cells(run, asked))),
             suspects=len(run.suspects),
-            backoff=self._backoff,
+            backoff=self._backoff_of(run.lease.segment),
             chance=self._chance,
             standing=run.lease.segment.kind == Kind.FOLLOW,
             chore=Kind(run.lease.segment.kind).is_chore,
         )
         return self._act(run, asked, error, decision)
+
+    def _backoff_of(self, segment: Segment) -> Backoff:
+        """How often a segment is tried again: as its job says, else the settings."""
+        return self._backoff if segment.max_retries is None else replace(self._backoff, retries=segment.max_retries)
 
     def _slow_down(self, run: _Run, error: SourceError) -> None:
         """Where everything fails, going on at full speed wastes quota; what can be read is no such trouble."""

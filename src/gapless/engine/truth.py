@@ -206,4 +206,15 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             for key in ("rows", "sha256", "ranges", "emptyCells")
             if one[key] != other[key]
         ]
+    files = {one["name"]: one for one in new.get("files", [])}
+    for one in old.get("files", []):
+        other = files.get(one["name"])
+        if other is None:
+            found.append(f"{one['name']}: is no longer a file of the job")
+            continue
+        found += [
+            f"{one['name']}: {key} was {one[key]}, is {other[key]}"
+            for key in ("bytes", "sha256", "found")
+            if one[key] != other[key]
+        ]
     return found

@@ -220,6 +220,7 @@ class Worker:
             waits = bool(audit.unsealed(tx))
         for one in lone:
             self._jobs.settle(one)
+        self._jobs.expire()
         if waits:
             self._store.write(audit.seal)
         self._bell.reconcile()

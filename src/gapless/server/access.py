@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -20,11 +17,12 @@ from gapless.app import Gapless
 from gapless.core.actor import Actor, Role, Via
 from gapless.core.job import Job
 from gapless.engine.accounts import SESSION, Accounts
+from gapless.engine.attempts import Attempt, Attempts, TooMany
 from gapless.server.problems import Problem
 
 COOKIE = "gapless_session"
-#: Wrong passwords within `WINDOW` seconds after which a name, or an address, has to wait.
-TRIES_OF_NAME, TRIES_OF_ADDRESS, WINDOW = 5, 20, 300.0
+#: Wrong passwords within five minutes after which a name, or an address, has to wait.
+TRIES_OF_NAME, TRIES_OF_ADDRESS = 5, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class Access:
     def __init__(self, history: Gapless) -> None:
         self._history = history
         self._key = history.server_key().encode()
-        self.tries = Tries()
+        self.attempts = Attempts(history.store, history.clock)
 
     @property
     def accounts(self) -> Accounts:
@@ -77,24 +75,33 @@ class Access:
 
     def sign_in(self, name: str, password: str, address: str) -> tuple[Caller, str]:
         """A caller and the value of the cookie. Raises `Problem` 401, or 429 after too many tries."""
-        keys = [(f"name/{name}", TRIES_OF_NAME), (f"address/{address}", TRIES_OF_ADDRESS)]
-        self.tries.check(keys)
+        attempt = self.attempt((f"name/{name}", TRIES_OF_NAME), (f"address/{address}", TRIES_OF_ADDRESS))
         actor = Actor(name=name, via=Via.SESSION)
         found = self._history.acting(actor).accounts.sign_in(name, password)
         if found is None:
-            self.tries.note(keys)
             raise Problem(401, "name or password is wrong", field="password", hint="try again")
-        self.tries.forget(keys)
+        self.attempts.succeed(attempt)
         account, secret = found
         return Caller(name=account.name, role=Role(account.role), via=Via.SESSION, session=secret), self.signed(secret)
 
     def check_password(self, caller: Caller, password: str, address: str) -> None:
         """Raise `Problem` 403 unless it is the caller's password; tries count."""
-        keys = [(f"name/{caller.name}", TRIES_OF_NAME), (f"address/{address}", TRIES_OF_ADDRESS)]
-        self.tries.check(keys)
+        attempt = self.attempt((f"name/{caller.name}", TRIES_OF_NAME), (f"address/{address}", TRIES_OF_ADDRESS))
         if not self.accounts.is_password(caller.name, password):
-            self.tries.note(keys)
             raise Problem(403, "the old password is wrong", field="old", hint="try again")
+        self.attempts.succeed(attempt)
+
+    def attempt(self, *keys: tuple[str, int]) -> Attempt:
+        """Count an attempt under some keys; raises `Problem` 429 where one of them has had its number of wrong ones."""
+        made = self.attempts.begin(keys)
+        if isinstance(made, TooMany):
+            raise Problem(
+                429,
+                "too many wrong passwords",
+                hint=f"wait {made.seconds} seconds",
+                headers={"Retry-After": str(made.seconds)},
+            )
+        return made
 
     def signed(self, secret: str) -> str:
         """What the cookie holds."""
@@ -107,45 +114,6 @@ class Access:
 
     def _signature(self, secret: str) -> str:
         return hmac.new(self._key, secret.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-
-
-class Tries:
-    """Wrong passwords of the last minutes, by name and by address."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, deque[float]] = {}
-        self._lock = Lock()
-
-    def check(self, keys: list[tuple[str, int]]) -> None:
-        """Raise `Problem` 429 where somebody has tried too often."""
-        now = time.monotonic()
-        with self._lock:
-            for key, most in keys:
-                seen = self._seen.get(key, deque())
-                while seen and now - seen[0] > WINDOW:
-                    seen.popleft()
-                if len(seen) >= most:
-                    wait = round(WINDOW - (now - seen[0])) + 1
-                    raise Problem(
-                        429,
-                        "too many wrong passwords",
-                        hint=f"wait {wait} seconds",
-                        headers={"Retry-After": str(wait)},
-                    )
-
-    def note(self, keys: list[tuple[str, int]]) -> None:
-        """Note a wrong one."""
-        with self._lock:
-            if len(self._seen) > 10_000:
-                # Somebody tries ever new names: their address is counted still.
-                self._seen = {key: seen for key, seen in self._seen.items() if key.startswith("address/")}
-            for key, _ in keys:
-                self._seen.setdefault(key, deque()).append(time.monotonic())
-
-    def forget(self, keys: list[tuple[str, int]]) -> None:
-        """They knew it after all: the name begins anew, the address does not."""
-        with self._lock:
-            self._seen.pop(keys[0][0], None)
 
 
 def set_cookie(answer: Response, value: str, *, secure: bool) -> None:

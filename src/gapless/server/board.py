@@ -93,7 +93,7 @@ class Board:
     def units(self, job: Job, *, fresh: bool = False) -> Units | None:
         """The (series, period) pairs of a job, as last seen; None where nobody counts them."""
         dataset = self._history.catalogue.datasets.get(job.dataset)
-        if dataset is None or not dataset.has_units:
+        if job.kind != Kind.REPORT and (dataset is None or not dataset.has_units):
             return None
         return self._seen(job, fresh=fresh).units
 
@@ -239,6 +239,8 @@ class Board:
             "queue": job.queue,
             "owner": job.owner,
             "rateLimit": job.rate,
+            "maxRetries": job.max_retries,
+            "maxRuntime": None if job.max_runtime is None else job.max_runtime / SECOND,
             "start": iso(job.start),
             "end": None if is_standing else iso(job.end),
             "percent": None if is_standing else round(made.percent, 3),

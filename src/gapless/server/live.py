@@ -22,7 +22,7 @@ from gapless.app import Gapless
 from gapless.core.errors import GaplessError
 from gapless.core.job import Job, JobState
 from gapless.core.redact import redacted
-from gapless.core.span import DAY, SECOND
+from gapless.core.span import SECOND
 from gapless.server.board import Board
 from gapless.store import audit, budgets, events, joblist, jobs, workers
 from gapless.store.joblist import Filter
@@ -51,8 +51,6 @@ TICK, IDLE = 0.5, 2.0
 MOST = 500
 #: Seconds that one look may spend on reading progress: the next one goes on where it stopped.
 READING = 0.15
-#: How long the audit is kept, and seconds between looks for what is older.
-KEPT, PRUNING = 730 * DAY, 3600.0
 #: Messages that wait for a slow reader.
 QUEUE = 16
 #: Audit entries are numbered before they are committed: so many before the newest one are looked at again.
@@ -86,7 +84,6 @@ class Live:
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gapless-live", daemon=True)
-        self._prunes_at = time.monotonic() + PRUNING
         self._last_audit = 0
         self._told: set[int] = set()
         self._last_counts: dict[str, int] = {}
@@ -164,11 +161,6 @@ class Live:
         if waits:
             # Workers do it, too; a server without slots may be all there is.
             self._history.store.write(audit.seal)
-        if time.monotonic() >= self._prunes_at:
-            old = self._history.clock.now() - KEPT
-            # A batch a look, until none is left: nobody waits for it.
-            pruned = self._history.store.write(lambda tx: audit.prune(tx, old))
-            self._prunes_at = time.monotonic() + (IDLE if pruned else PRUNING)
         if is_heard:
             self._tell()
 

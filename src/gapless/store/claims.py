@@ -144,7 +144,9 @@ _CLAIM = Statement(
 _START_JOB = Statement(
     update(job)
     .where(job.c.id == _b("its_id"), job.c.state == JobState.PENDING.value)
-    .values(state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")))
+    .values(
+        state=JobState.RUNNING.value, started_at=func.coalesce(job.c.started_at, _b("now")), running_since=_b("now")
+    )
 )
 _IS_FULL = Statement(select(literal(1)).where(_full))
 _IS_CROWDED = Statement(select(literal(1)).where(_crowded))

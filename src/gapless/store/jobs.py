@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
-from gapless.core.job import FINAL, MOVES, Job, JobState, Priority, Wish, check_move, turn
+from gapless.core.job import FINAL, MOVES, UNBOUND, Bounds, Job, JobState, Priority, Wish, check_move, turn
 from gapless.core.segment import LIVE
 from gapless.core.span import Instant
 from gapless.store.database import Tx
@@ -50,11 +50,26 @@ _SERIES = Statement(
     .where(job_series.c.job == _b("its_job"))
     .order_by(series.c.id)
 )
+#: What a job has run when it is moved on.
+_RAN = job.c.ran + func.coalesce(_b("now") - job.c.running_since, 0)
+_OVERDUE = Statement(
+    select(job.c.id).where(
+        job.c.state == word(JobState.RUNNING.value),
+        job.c.max_runtime.is_not(None),
+        job.c.ran + _b("now") - job.c.running_since >= job.c.max_runtime,
+    )
+)
 _MOVES = {
     verb: Statement(
         update(job)
         .where(job.c.id == _b("its_id"), among(job.c.state, sources))
-        .values(state=target.value, error=_b("its_error"), ended_at=_b("ended") if target in FINAL else None)
+        .values(
+            state=target.value,
+            error=_b("its_error"),
+            ended_at=_b("now") if target in FINAL else None,
+            ran=0 if verb == "retry" else _RAN,
+            running_since=_b("now") if target is JobState.RUNNING else None,
+        )
     )
     for verb, (sources, target) in MOVES.items()
 }
@@ -136,6 +151,7 @@ def add(
     cached: int,
     found: int = 0,
     rate: float | None = None,
+    bounds: Bounds = UNBOUND,
     hold: bool = False,
     starts: Sequence[Instant] | None = None,
 ) -> Job:
@@ -168,6 +184,10 @@ def add(
         "started_at": None,
         "ended_at": None,
         "params": wish.params,
+        "max_retries": bounds.max_retries,
+        "max_runtime": bounds.max_runtime,
+        "ran": 0,
+        "running_since": None,
     }
     made = int(tx.value(_INSERT, **{f"new_{key}": value for key, value in values.items()}))
     begun: Sequence[Instant | None] = starts or [None] * len(series_ids)
@@ -188,8 +208,13 @@ def starts_of(tx: Tx, job_id: int) -> dict[int, Instant]:
 
 def move(tx: Tx, job_id: int, verb: str, now: Instant, *, error: str = "") -> bool:
     """Make a move of the table; False when the job's state does not allow it (any more)."""
-    final = MOVES[verb][1] in FINAL
-    return tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **({"ended": now} if final else {})) == 1
+    told = {} if verb == "retry" else {"now": now}
+    return tx.run(_MOVES[verb], its_id=job_id, its_error=error[:500], **told) == 1
+
+
+def overdue(tx: Tx, now: Instant) -> list[int]:
+    """Jobs that have run for longer than their owners allow."""
+    return [int(row[0]) for row in tx.rows(_OVERDUE, now=now)]
 
 
 def order(tx: Tx, job_id: int, verb: str, now: Instant) -> Job:

@@ -6,11 +6,10 @@ import random
 import time
 from typing import Any, TypeVar
 
-import psycopg
-from psycopg import errors
 from sqlalchemy.engine import make_url
 
 from gapless.core.errors import StoreError, StoreLost
+from gapless.core.lazily import psycopg
 from gapless.store.database import Database, Tx, Work
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ class Postgres(Database):
             try:
                 with connection.transaction(), connection.cursor() as cursor:
                     return work(Tx(self.name, cursor))
-            except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 if attempt == ATTEMPTS:
                     raise StoreError("the database is too busy", hint="run the command again") from error
                 # Two that were both turned back would meet again in step.
@@ -110,7 +109,7 @@ class Postgres(Database):
         if not isinstance(error, psycopg.Error):
             return None
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, errors.InsufficientPrivilege):
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
             return StoreError(f"{self.address}: {first}", hint="grant the user the rights on its schema")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             # Without a code there was no server to give one; class 08: connection, 57: told to go.

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from gapless.core.job import FINAL
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.schema import chain, delivery, event, forecast, job, job_series, proof, retention, segment
+from gapless.store.schema import chain, delivery, event, forecast, job, job_series, proof, report, retention, segment
 from gapless.store.sql import Statement, among
 
 _b = bindparam
@@ -29,7 +29,7 @@ _OLD_JOBS = Statement(
     .with_for_update(skip_locked=True)
 )
 #: What goes with a job. Rows, coverage and quarantine are facts about series and stay.
-_OF_JOB = (event, forecast, chain, delivery, proof, job_series, segment)
+_OF_JOB = (event, forecast, chain, delivery, proof, report, job_series, segment)
 _DROP = [Statement(delete(table).where(table.c.job == _b("its_job"))) for table in _OF_JOB]
 _DROP_JOB = Statement(delete(job).where(job.c.id == _b("its_job")))
 

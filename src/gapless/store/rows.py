@@ -11,14 +11,14 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
 import msgspec
-import polars as pl
 
 from gapless.core.dataset import Conflict, Dataset, Revisions, Type
+from gapless.core.lazily import pl
 from gapless.core.page import Row
 from gapless.core.span import Instant, Span, span
 from gapless.store.database import Tx
@@ -43,20 +43,25 @@ _POSTGRES = {
 }
 #: Decimals of an exact amount in a frame.
 _DECIMALS = 6
-_POLARS: dict[Type, Any] = {
-    Type.FLOAT: pl.Float64,
-    Type.INT: pl.Int64,
-    Type.TEXT: pl.String,
-    Type.BOOL: pl.Boolean,
-    Type.DECIMAL: pl.Decimal(38, _DECIMALS),
-    Type.DATE: pl.Date,
-    Type.TIME: pl.Datetime("us", "UTC"),
-}
 #: Names our lock among the advisory locks of a server.
 _MAKING = 726_709
 #: Rows in one VALUES statement.
 CHUNK = 200
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
+
+
+@cache
+def _polars(kind: Type) -> Any:
+    """The type of a column in a frame."""
+    return {
+        Type.FLOAT: pl.Float64,
+        Type.INT: pl.Int64,
+        Type.TEXT: pl.String,
+        Type.BOOL: pl.Boolean,
+        Type.DECIMAL: pl.Decimal(38, _DECIMALS),
+        Type.DATE: pl.Date,
+        Type.TIME: pl.Datetime("us", "UTC"),
+    }[kind]
 
 
 def _quoted(names: Sequence[str]) -> list[str]:
@@ -373,20 +378,20 @@ def frame(
 def empty(dataset: Dataset) -> pl.DataFrame:
     """A frame without rows and with the dataset's columns."""
     return pl.DataFrame(
-        schema={name: _POLARS[kind] for name, kind in zip(names(dataset), _types(dataset), strict=True)}
+        schema={name: _polars(kind) for name, kind in zip(names(dataset), _types(dataset), strict=True)}
     )
 
 
 def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
     if kind is Type.TIME:
-        return pl.Series(name, values, dtype=pl.Int64).cast(_POLARS[kind])
+        return pl.Series(name, values, dtype=pl.Int64).cast(_polars(kind))
     if kind is Type.BOOL:
         return pl.Series(name, values, dtype=pl.Int64).cast(pl.Boolean)
     if kind is Type.DATE:
         return pl.Series(name, values, dtype=pl.String).str.to_date("%Y-%m-%d")
     if kind is Type.DECIMAL:
-        return pl.Series(name, values, dtype=pl.String).str.to_decimal(scale=_DECIMALS).cast(_POLARS[kind])
-    return pl.Series(name, values, dtype=_POLARS[kind])
+        return pl.Series(name, values, dtype=pl.String).str.to_decimal(scale=_DECIMALS).cast(_polars(kind))
+    return pl.Series(name, values, dtype=_polars(kind))
 
 
 def bounds(tx: Tx, dataset: Dataset, series: int) -> tuple[Instant, Instant] | None:

@@ -86,6 +86,12 @@ job = Table(
     Column("ended_at", BigInteger),
     Column("found", BigInteger, nullable=False, server_default="0"),
     Column("params", Text, nullable=False, server_default="{}"),
+    # Instead of the settings' own: attempts after the first one.
+    Column("max_retries", Integer),
+    # Microseconds that it may run, pauses left out; those that it has run; and since when it does so now.
+    Column("max_runtime", BigInteger),
+    Column("ran", BigInteger, nullable=False, server_default="0"),
+    Column("running_since", BigInteger),
     _in("state", JobState),
     _whole("job"),
     Index(
@@ -548,4 +554,31 @@ finding = Table(
     Column("at", BigInteger, nullable=False),
     _whole("finding"),
     Index("finding_job", "job", "series", "start"),
+)
+
+# Files that report jobs have written, into the folder of their job.
+report = Table(
+    "report",
+    metadata,
+    Column("job", BigInteger, primary_key=True),
+    Column("name", Text, primary_key=True),
+    # The dataset and the series that it tells of.
+    Column("dataset", Text, nullable=False),
+    Column("series", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Wrong passwords of the last minutes: a name or an address that tries too often has to wait, at whichever server.
+attempt = Table(
+    "attempt",
+    metadata,
+    _id(),
+    # `name/…`, `address/…` or `setup/…`.
+    Column("key", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("attempt_key", "key", "at"),
 )

@@ -53,6 +53,7 @@ COLUMNS = (
     job.c.priority,
     job.c.kind,
     job.c.params,
+    job.c.max_retries,
 )
 JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 

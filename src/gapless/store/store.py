@@ -53,10 +53,10 @@ class Store:
         return self.database.write(work, urgent=urgent, isolated=isolated)
 
     def prepare(self, datasets: Iterable[Dataset]) -> None:
-        """Make the data tables of datasets that are about to be used."""
+        """Make the data tables of datasets that are about to be used; one without columns has none."""
         with self._making:
             for dataset in datasets:
-                if dataset.table not in self._ready:
+                if dataset.columns and dataset.table not in self._ready:
                     self._make(dataset)
                     self._ready.add(dataset.table)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from gapless.core.errors import BadReply
+from gapless.core.lazily import pl
 from gapless.core.valuation import Inputs
 from gapless.core.valuation import inputs as schemas
 from gapless.work.sessions import Exchange

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from multiprocessing import get_context
-from threading import Lock
-from typing import Any
-
-import polars as pl
 
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import HoldJob, LeaseLost
 from gapless.core.job import Mode
+from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
 from gapless.core.paging import Window, open_part
@@ -30,11 +25,12 @@ from gapless.core.span import DAWN, DAY, Instant, Span, intersect, subtract, uni
 from gapless.store import coverage, pages, quarantine, rows, segments
 from gapless.store import series as ledger
 from gapless.store.database import Tx
-from gapless.store.store import Store, open_store
+from gapless.store.store import Store
 from gapless.work.base import OWN, Asked, Left
 from gapless.work.collect import Collect
 from gapless.work.derive import DATASETS, SOURCE, VERSION, Formula, Input, formula
-from gapless.work.imported import Imported
+from gapless.work.elsewhere import datasets, store_of
+from gapless.work.processes import Processes
 
 
 class Strategy(StrEnum):
@@ -135,7 +131,7 @@ class Compute(Collect):
             now=self.clock.now(),
         )
         if self.strategy is Strategy.PARALLEL:
-            return self.pool.rows(self.store.url, order)
+            return self.pool.run(_elsewhere, self.store.url, order)
         with self.store.read() as tx:
             return computed(tx, self.datasets, self.formula, order)
 
@@ -268,45 +264,11 @@ def _read(tx: Tx, dataset: Dataset, one: Input, days: Span) -> pl.DataFrame:
     return frame.with_columns(pl.exclude("time", "code").cast(pl.Float64))
 
 
-class Processes:
-    """Processes that compute, started when they are first needed."""
-
-    def __init__(self, count: int) -> None:
-        self._count = max(1, count)
-        self._pool: ProcessPoolExecutor | None = None
-        self._making = Lock()
-
-    def rows(self, url: str, order: Order) -> list[Row]:
-        """`computed` in another process, on its own connection."""
-        with self._making:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(self._count, mp_context=get_context("spawn"))
-        return self._pool.submit(_elsewhere, url, order).result()
-
-    def close(self) -> None:
-        """End them."""
-        with self._making:
-            if self._pool is not None:
-                self._pool.shutdown()
-                self._pool = None
-
-
 def _elsewhere(url: str, order: Order) -> list[Row]:
-    store = _stores.get(url) or _stores.setdefault(url, open_store(url, create=False))
+    """`computed` in a child process, on a connection of its own."""
     made = formula(order.dataset, order.series, json.loads(order.params))
-    with store.read() as tx:
-        return computed(tx, _known(), made, order)
-
-
-#: One store a process.
-_stores: dict[str, Store] = {}
-
-
-def _known() -> Mapping[str, Dataset]:
-    from gapless.sources import SOURCES
-
-    sources: list[Any] = [*SOURCES.values(), Imported, Derived]
-    return {name: one for source in sources for name, one in source.datasets.items()}
+    with store_of(url).read() as tx:
+        return computed(tx, datasets(), made, order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +279,7 @@ class Computing:
     clock: Clock
     source: Derived
     datasets: Mapping[str, Dataset]
-    pool: Processes = field(default_factory=lambda: Processes(2))
+    pool: Processes
 
     def check(self) -> None:
         """Nothing has to be set."""

@@ -15,8 +15,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from gapless.core.dataset import Axis, Column, Conflict, Dataset, Type
 from gapless.core.errors import UsageError
 from gapless.core.grid import Steps
@@ -24,6 +22,7 @@ from gapless.core.index.components import COMPONENTS
 from gapless.core.index.fear_greed import calendar_days, columns_of, fear_greed, fingerprint, within
 from gapless.core.index.preset import VERSION, Preset, checked, preset, with_weights
 from gapless.core.index.windows import RSI_MEMORY, moving_average, relative_strength
+from gapless.core.lazily import pl
 from gapless.core.span import DAY, HOUR, Instant
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from threading import Lock
 from typing import Any
 
 import msgspec
-import polars as pl
 
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotCovered, UnknownSeries
 from gapless.core.events import VALUED
+from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Page, Raw, Shape
 from gapless.core.paging import Window

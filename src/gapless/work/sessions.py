@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.core.valuation.inputs import SESSIONS
 
 #: Exchange by the ending of the symbol; without one it is New York.

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-
-import polars as pl
 
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.grid import Steps
+from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
 from gapless.core.rules import Finding, Level, Scene, Severity, check
@@ -67,6 +66,9 @@ class Validate:
         """The work of one segment."""
         level = Level(json.loads(lease.segment.params).get("level", Level.STANDARD))
         shape = self.shape(dataset, lease.segment.name)
+        # A plan counts with the usual size; how much is looked at in one transaction is the owner's to say.
+        chunk = json.loads(lease.segment.params).get("chunk", shape.rows)
+        shape = replace(shape, rows=int(chunk))
 
         def go(lease: Lease, span: Span) -> Effect:
             found, count = self._look(lease, dataset, span, level)

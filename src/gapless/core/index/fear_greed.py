@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from gapless.core.index.components import COMPONENTS, REACH, Columns
 from gapless.core.index.preset import BANDS, Preset
 from gapless.core.index.universe import together
 from gapless.core.index.windows import standard
+from gapless.core.lazily import np, pl
 from gapless.core.span import Instant
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ def fear_greed(inputs: pl.DataFrame, made: Preset, members: pl.DataFrame | None 
     Columns: `time`, `inputs` (see `fingerprint`), `score` (null where too few components have data), `band`,
     `components` (how many have data), and for each of the preset's its raw value and its score, null without data.
     """
-    import numpy as np
-
     columns, given = columns_of(inputs), inputs
     if members is not None:
         made_of = together(inputs["time"], members)
@@ -67,8 +64,6 @@ def columns_of(days: pl.DataFrame) -> dict[str, Values]:
 
 
 def _raw(name: str, columns: Columns, rows: int) -> Values:
-    import numpy as np
-
     found = COMPONENTS[name].of(columns)
     if found is None:
         return np.full(rows, np.nan)
@@ -76,16 +71,12 @@ def _raw(name: str, columns: Columns, rows: int) -> Values:
 
 
 def _score(raw: Values, sign: int, made: Preset) -> Values:
-    import numpy as np
-
     clipped: Values = np.clip(50 + 25 * sign * standard(raw, made.window, made.least), 0, 100)
     return clipped
 
 
 def _together(scores: dict[str, Values], made: Preset, rows: int) -> tuple[Values, Values]:
     """The weighted mean of the components that have data, and how many they are."""
-    import numpy as np
-
     weight, points, counted = np.zeros(rows), np.zeros(rows), np.zeros(rows)
     for name, one in scores.items():
         is_there = ~np.isnan(one)

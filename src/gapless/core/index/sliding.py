@@ -9,16 +9,20 @@ A value that is not there is NaN, and so is what would need it. Arrays may have 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from gapless.core.lazily import np
 
-Values = NDArray[np.float64]
-#: What is known of windows of one width: some arrays, of which the first entry is that of the first whole window.
-State = tuple[Values, ...]
-#: Windows of (newer, older) rows, their widths -> windows of both together.
-Join = Callable[[State, State, int, int], State]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Values = NDArray[np.float64]
+    #: What is known of windows of one width: some arrays, of which the first entry is that of the first whole window.
+    State = tuple[Values, ...]
+    #: Windows of (newer, older) rows, their widths -> windows of both together.
+    Join = Callable[[State, State, int, int], State]
 
 
 def total(value: Values, rows: int) -> Values:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
+from gapless.core.index.sliding import highest
 from gapless.core.index.windows import before
+from gapless.core.lazily import np, pl
 
 if TYPE_CHECKING:
     from gapless.core.index.sliding import Values
@@ -23,10 +23,6 @@ def together(days: pl.Series, members: pl.DataFrame) -> pl.DataFrame:
     before less that of those that fell, by all of it. `members`: a number of the rows of that day. Each looks at a
     fixed number of days: what lies before has no part in it.
     """
-    import numpy as np
-
-    from gapless.core.index.sliding import highest
-
     placed = _placed(days, members)
     close, volume = _table(days, placed, "close"), _table(days, placed, "volume")
     high, low = highest(close, YEAR), -highest(-close, YEAR)
@@ -60,8 +56,6 @@ def _placed(days: pl.Series, members: pl.DataFrame) -> pl.DataFrame:
 
 def _table(days: pl.Series, placed: pl.DataFrame, name: str) -> Values:
     """One column as a table of days by members; NaN where there is no row."""
-    import numpy as np
-
     made = np.full((len(days), placed["member"].n_unique()), np.nan)
     made[placed["day"].to_numpy(), placed["member"].to_numpy()] = placed[name].cast(pl.Float64).to_numpy()
     return made
@@ -69,15 +63,11 @@ def _table(days: pl.Series, placed: pl.DataFrame, name: str) -> Values:
 
 def _summed(table: Values) -> Values:
     """The sum of each day, from the first member to the last: one without a row has no part in the order."""
-    import numpy as np
-
     return np.add.accumulate(table, axis=1)[:, -1] if table.shape[1] else np.zeros(len(table))
 
 
 def _digest(days: pl.Series, placed: pl.DataFrame) -> pl.Series:
     """A number of all the members' rows of a day."""
-    import numpy as np
-
     made = np.zeros(len(days), dtype=np.uint64)
     np.add.at(made, placed["day"].to_numpy(), placed["mark"].to_numpy())
     return pl.Series("members", made)

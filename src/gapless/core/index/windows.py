@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gapless.core.index.sliding import faded, highest, spread, total
+from gapless.core.lazily import np
+
 if TYPE_CHECKING:
     from gapless.core.index.sliding import Values
 
@@ -19,8 +22,6 @@ RSI_MEMORY = 250
 
 def before(value: Values, rows: int = 1) -> Values:
     """The value so many rows before."""
-    import numpy as np
-
     lost = np.full((min(rows, len(value)), *value.shape[1:]), np.nan)
     return np.concatenate([lost, value[: len(value) - len(lost)]])
 
@@ -36,32 +37,22 @@ def smoothed(value: Values, rows: int) -> Values:
 
 
 def _faded(value: Values, alpha: float, memory: int) -> Values:
-    from gapless.core.index.sliding import faded
-
     keep = 1 - alpha
     return faded(value, memory, keep) * (alpha / (1 - keep**memory))
 
 
 def realised(close: Values, rows: int) -> Values:
     """The standard deviation of the last `rows` daily log returns."""
-    import numpy as np
-
-    from gapless.core.index.sliding import spread
-
     return spread(np.log(close / before(close)), rows, rows)[1]
 
 
 def mean(value: Values, rows: int) -> Values:
     """The plain average of the last `rows` rows, none of them missing."""
-    from gapless.core.index.sliding import total
-
     return total(value, rows) / rows
 
 
 def fall(value: Values, rows: int) -> Values:
     """How far it is below the highest of the last `rows` rows, as a fraction (negative)."""
-    from gapless.core.index.sliding import highest
-
     return value / highest(value, rows) - 1
 
 
@@ -70,10 +61,6 @@ def standard(value: Values, rows: int, least: int) -> Values:
 
     0 where it has not changed at all.
     """
-    import numpy as np
-
-    from gapless.core.index.sliding import spread
-
     average, width = spread(value, rows, least)
     distance = value - average
     has_moved = width > 1e-12 * np.abs(value)
@@ -91,10 +78,6 @@ def relative_strength(close: Values, rows: int) -> Values:
 
     The averages remember `RSI_MEMORY` moves; the first value needs that many.
     """
-    import numpy as np
-
-    from gapless.core.index.sliding import faded
-
     move, keep = close - before(close), 1 - 1 / rows
     gain = faded(np.maximum(move, 0.0), RSI_MEMORY, keep)
     both = faded(np.abs(move), RSI_MEMORY, keep)

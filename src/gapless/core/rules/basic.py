@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from gapless.core.grid import Steps
+from gapless.core.lazily import pl
 from gapless.core.rules.scene import Flaw, Scene
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.core.rules import basic, presence, prices
 from gapless.core.rules.finding import Finding, Level, Severity
 from gapless.core.rules.scene import Flaw, Scene

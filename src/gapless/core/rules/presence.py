@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.core.rules.finding import Finding, Severity
 from gapless.core.rules.scene import Flaw, Scene
 from gapless.core.span import DAY, HOUR, Span

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.core.rules.scene import Flaw, Scene
 
 #: Relative slack of comparisons between products of floats.

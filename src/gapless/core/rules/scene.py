@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-import polars as pl
-
 from gapless.core.dataset import Dataset
+from gapless.core.lazily import pl
 from gapless.core.span import Instant, Span
 
 

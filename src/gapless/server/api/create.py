@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from gapless.app import Gapless
+from gapless.app.chained import Terms, made, terms
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotFound, UsageError
 from gapless.core.grid import cells
-from gapless.core.job import JobState, Priority, Wish
+from gapless.core.job import JobState, Wish
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
 from gapless.server.access import Caller, Viewer
@@ -46,6 +47,42 @@ def span_words() -> Iterator[None]:
         raise UsageError(text, field=name, hint=error.hint) from None
 
 
+def fill_wish(
+    history: Gapless, dataset: Dataset, series: list[str], start: str | None, end: str | None, **how: Any
+) -> Wish:
+    """A wish to fetch, of a size that can be planned; raises `UsageError` that names the field."""
+    with span_words():
+        wish = history.wish(dataset, series, start, end, **how)
+    if cells(dataset.grid, [wish.span]) * len(wish.series) > CELLS:
+        raise Problem(422, "start: the span is too long for so many series", field="start", hint="ask for less")
+    return wish
+
+
+class Begun(Shape):
+    """What every job may be told."""
+
+    name: Text = ""
+    priority: Literal["high", "normal", "low"] = "normal"
+    #: False makes the job paused.
+    auto_start: bool = True
+    #: Attempts after the first one, instead of `GAPLESS_MAX_RETRIES`.
+    max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
+    #: Such as "2h": a job that has run for so long fails, pauses left out.
+    max_runtime: Annotated[str, Field(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)?[smhd]$")] | None = None
+
+
+def terms_of(body: Begun) -> Terms:
+    """How its job is to be done; raises `UsageError`."""
+    return terms(
+        name=body.name,
+        priority=body.priority,
+        rate=getattr(body, "rate", None),
+        max_retries=body.max_retries,
+        max_runtime=body.max_runtime,
+        hold=not body.auto_start,
+    )
+
+
 class Asked(Shape):
     """What is wanted: series of a dataset, and a span. A bare date, month or year names the whole period."""
 
@@ -70,21 +107,18 @@ class Asked(Shape):
             if one is not None and other is not None:
                 raise Problem(422, f"{name}: is given twice", field=name, hint="give one of the two names")
         dataset = history.dataset(self.dataset)
-        with span_words():
-            wish = history.wish(
-                dataset,
-                self._names(history, dataset),
-                self.start if self.start is not None else self.start_date,
-                self.end if self.end is not None else self.end_date,
-                days=self.days,
-                mode="all" if self.force_refresh else self.mode,
-                direction=self.direction,
-                recheck=self.recheck,
-                report=self.report,
-            )
-        if cells(dataset.grid, [wish.span]) * len(wish.series) > CELLS:
-            raise Problem(422, "start: the span is too long for so many series", field="start", hint="ask for less")
-        return wish
+        return fill_wish(
+            history,
+            dataset,
+            self._names(history, dataset),
+            self.start if self.start is not None else self.start_date,
+            self.end if self.end is not None else self.end_date,
+            days=self.days,
+            mode="all" if self.force_refresh else self.mode,
+            direction=self.direction,
+            recheck=self.recheck,
+            report=self.report,
+        )
 
     def _names(self, history: Gapless, dataset: Dataset) -> list[str]:
         if not self.series_set:
@@ -102,14 +136,10 @@ class Dry(Asked):
     rate: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
 
 
-class Fill(Dry):
+class Fill(Dry, Begun):
     """A job that fetches what is missing."""
 
     kind: Literal["collect", "fill"] = "collect"
-    name: Text = ""
-    priority: Literal["high", "normal", "low"] = "normal"
-    #: False makes the job paused.
-    auto_start: bool = True
     #: The plan that was shown; if the ledger has changed since, 409 tells the difference and the id of a new plan.
     plan_id: Word = ""
 
@@ -118,8 +148,7 @@ class Fill(Dry):
 def plan(server: Server, caller: Viewer, body: Dry) -> Response:  # noqa: ARG001
     """Exact spans, requests and time; `planId` may be sent back when it is started."""
     wish = body.wish(server.history)
-    made = _planned(server.history, wish)
-    return answer(_plan_json(server, body, wish, made))
+    return answer(_plan_json(server, body, wish, _planned(server.history, wish)))
 
 
 Key = Annotated[str, Header(max_length=200, pattern=r"^[\x20-\x7e]*$")]
@@ -163,21 +192,17 @@ def _again(server: Context, history: Gapless, known: demands.Demand, digest: str
     return answer(server.board.row(job), 202, {"Idempotency-Replayed": "true"})
 
 
-def make_fill(server: Context, history: Gapless, body: Fill) -> int:
+def make_fill(
+    server: Context, history: Gapless, body: Begun, plan_id: str, wish_of: Callable[[Gapless], Wish], *, level: str = ""
+) -> int:
     """A job that fetches what is missing; raises `Problem`, `UsageError`."""
     check_room(history)
-    wish = body.wish(history)
-    if body.plan_id:
-        _check_plan(server, history, body, wish)
-    made = history.create(
-        wish,
-        priority=Priority[body.priority.upper()],
-        name=body.name,
-        rate=body.rate,
-        hold=not body.auto_start,
-    )
+    wish = wish_of(history)
+    if plan_id:
+        _check_plan(server, history, plan_id, wish)
+    job = made(history, wish, terms_of(body), level=level).job.id
     server.live.nudge()
-    return made.job.id
+    return job
 
 
 def check_room(history: Gapless) -> None:
@@ -193,15 +218,15 @@ def check_room(history: Gapless) -> None:
         )
 
 
-def _check_plan(server: Context, history: Gapless, body: Fill, wish: Wish) -> None:
+def _check_plan(server: Context, history: Gapless, plan_id: str, wish: Wish) -> None:
     """Raise `Problem` 409 where the ledger is not what the shown plan said."""
-    shown = server.plans.get(body.plan_id)
+    shown = server.plans.get(plan_id)
     if shown is None or shown.dataset != wish.dataset:
         raise Problem(409, "this plan is not known any more", field="planId", hint="plan again")
-    made = _planned(history, wish)
-    changed = difference(shown, made)
+    now = _planned(history, wish)
+    changed = difference(shown, now)
     if changed:
-        more = {"planId": server.plans.keep(made), "difference": changed}
+        more = {"planId": server.plans.keep(now), "difference": changed}
         raise Problem(
             409,
             "what is missing has changed since this plan was made",

@@ -5,25 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import msgspec
 from fastapi import APIRouter
 from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
 from gapless.app import Gapless, enriching, migrations
-from gapless.app.compute import compute_wish, lacking_inputs
-from gapless.app.wishes import priority_of
+from gapless.app.chained import made
+from gapless.app.compute import compute_wish
+from gapless.app.report import Manner, check_stored, report_wish
 from gapless.core.actor import Role
 from gapless.core.job import Kind, Wish
 from gapless.core.rules import Level
 from gapless.core.span import iso
 from gapless.server.access import Caller, History, Operator, Viewer
-from gapless.server.api.create import Fill, Key, check_room, make_fill, once, span_words
+from gapless.server.api.create import Begun, Fill, Key, check_room, fill_wish, make_fill, once, span_words, terms_of
 from gapless.server.api.documented import problems
 from gapless.server.context import Context, Server
 from gapless.server.problems import Problem
-from gapless.server.shapes import Names, Number, Shape, Text, Word, answer
-from gapless.store.chains import Step
+from gapless.server.shapes import Names, Number, Shape, Word, answer
 from gapless.work import derive
 
 router = APIRouter(tags=["jobs"], responses=problems())
@@ -32,15 +31,6 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 #: How thoroughly; in any case, as `COMPREHENSIVE`.
 Thorough = Annotated[str, Field(max_length=20, pattern="(?i)^(basic|standard|comprehensive)$")]
-
-
-class Begun(Shape):
-    """What every job may be told."""
-
-    name: Text = ""
-    priority: Literal["high", "normal", "low"] = "normal"
-    #: False makes the job paused.
-    auto_start: bool = True
 
 
 class DateRange(Shape):
@@ -91,6 +81,11 @@ class Computed(Spanned):
     #: A validation of the same span follows.
     validation_level: Thorough | None = None
 
+    @property
+    def named(self) -> str:
+        """The derived series."""
+        return self.series
+
     def wish(self, history: Gapless) -> Wish:
         """As the engine takes it."""
         start, end = self.ends()
@@ -107,7 +102,7 @@ class Computed(Spanned):
         }
         with span_words():
             return compute_wish(
-                history, self.dataset, self.series, start, end, self.days, params, overwrite=self.overwrite_existing
+                history, self.dataset, self.named, start, end, self.days, params, overwrite=self.overwrite_existing
             )
 
 
@@ -117,6 +112,8 @@ class Validated(Spanned):
     kind: Literal["validate"] = "validate"
     dataset: Word
     series: Names = Field(default_factory=list)
+    #: Periods that are looked at in one transaction.
+    chunk_size: Count | None = None
     level: Thorough | None = None
     validation_level: Thorough | None = None
 
@@ -126,7 +123,13 @@ class Validated(Spanned):
         level = self.level or self.validation_level or Level.STANDARD
         with span_words():
             return history.validation_wish(
-                self.dataset, self.series or None, start, end, days=self.days, level=level.lower()
+                self.dataset,
+                self.series or None,
+                start,
+                end,
+                days=self.days,
+                level=level.lower(),
+                chunk=self.chunk_size,
             )
 
 
@@ -171,6 +174,48 @@ class Migrated(Begun):
         return replace(migrations.reparse_wish(found, kept), owner=history.actor.name)
 
 
+class About(Shape):
+    """Series of a dataset; without series all that are stored."""
+
+    dataset: Annotated[Word, Field(min_length=1)]
+    series: Names = Field(default_factory=list)
+
+
+#: One of a list, each once.
+Format = Literal["html", "md", "xlsx", "pdf"]
+Tongue = Literal["en", "ko"]
+Cut = Literal["day", "month", "year", "all"]
+
+
+class Reported(Spanned):
+    """Reports on series of a dataset, and of others (`items`), over a span or several `periods`: files of one job."""
+
+    kind: Literal["report"] = "report"
+    dataset: Word = ""
+    series: Names = Field(default_factory=list)
+    items: Annotated[list[About], Field(max_length=100)] = Field(default_factory=list)
+    #: Such as "2023" and "2024-01..2024-06": a report for each.
+    periods: Annotated[list[Word], Field(max_length=400)] = Field(default_factory=list)
+    #: A report for each day, month or year of the span.
+    each: Cut = "all"
+    #: Rows of its tables.
+    per: Cut = "month"
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=4)] = ("html",)
+    languages: Annotated[tuple[Tongue, ...], Field(min_length=1, max_length=2)] = ("en",)
+
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        if not self.dataset and self.series:
+            raise Problem(422, "dataset: is not given", field="dataset", hint="name the dataset of the series")
+        start, end = self.ends()
+        told = [*([(self.dataset, self.series)] if self.dataset else []), *((i.dataset, i.series) for i in self.items)]
+        manner = Manner(per=self.per, each=self.each, formats=self.formats, languages=self.languages)
+        with span_words():
+            wish = report_wish(history, told, start, end, days=self.days, periods=self.periods, manner=manner)
+            check_stored(history, wish)
+        return wish
+
+
 class Backfilled(Computed):
     """A span to fill: of a derived series (without `dataset` the index of fear and greed), or of a source's."""
 
@@ -188,23 +233,29 @@ class Backfilled(Computed):
         """Whether the rows are made here."""
         return self.dataset in derive.DATASETS
 
-    def computed(self) -> Computed:
-        """The same as a computation."""
-        names = self.series if isinstance(self.series, str) else ",".join(self.series)
-        told = self.model_dump(include=set(Computed.model_fields) - {"kind", "series"})
-        return Computed.model_construct(**told | {"series": names, "date_range": self.date_range})
+    @property
+    def named(self) -> str:
+        """The derived series."""
+        return self.series if isinstance(self.series, str) else ",".join(self.series)
 
-    def fill(self) -> Fill:
-        """The same as a fill."""
+    def wish(self, history: Gapless) -> Wish:
+        """As the engine takes it."""
+        if self.is_computed:
+            return super().wish(history)
         start, end = self.ends()
-        told = self.model_dump(include=set(Fill.model_fields) & set(Backfilled.model_fields))
         names = [self.series] if isinstance(self.series, str) else self.series
-        told |= {"kind": "collect", "start": start, "end": end, "start_date": None, "end_date": None}
-        told |= {"series": [one for one in names if one], "force_refresh": self.overwrite_existing}
-        return Fill.model_construct(**{**{n: f.get_default(call_default_factory=True) for n, f in _FIELDS}, **told})
-
-
-_FIELDS = list(Fill.model_fields.items())
+        return fill_wish(
+            history,
+            history.dataset(self.dataset),
+            [one for one in names if one],
+            start,
+            end,
+            days=self.days,
+            mode="all" if self.overwrite_existing else self.mode,
+            direction=self.direction,
+            recheck=self.recheck,
+            report=self.report,
+        )
 
 
 def _kind(value: Any) -> Any:
@@ -218,6 +269,7 @@ Wanted = Annotated[
     | Annotated[Computed, Tag("compute")]
     | Annotated[Validated, Tag("validate")]
     | Annotated[Valued, Tag("enrich")]
+    | Annotated[Reported, Tag("report")]
     | Annotated[Migrated, Tag("migrate")],
     Discriminator(_kind),
 ]
@@ -242,15 +294,7 @@ def backfill(
 ) -> Response:
     """Without `dataset` the index of fear and greed is computed; `validationLevel` lets a validation follow."""
 
-    def act() -> int:
-        if body.is_computed:
-            return _made(server, history, body.computed())
-        job = make_fill(server, history, body.fill())
-        if body.validation_level:
-            history.chains.add(job, (_validation(body.validation_level),))
-        return job
-
-    return once(server, caller, history, body, idempotency_key, act)
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
 @router.post(
@@ -269,6 +313,12 @@ def validate(
     server: Server, caller: Operator, history: History, body: Validated, idempotency_key: Key = ""
 ) -> Response:
     """Look for what is wrong with stored rows."""
+    return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
+
+
+@router.post("/api/batch/bulk-report", status_code=202, summary="Write reports", responses=problems(409, 429))
+def report(server: Server, caller: Operator, history: History, body: Reported, idempotency_key: Key = "") -> Response:
+    """Write reports on many series and periods at once; `GET /api/jobs/{id}/files` lists what is there so far."""
     return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
 
 
@@ -322,56 +372,14 @@ def _check_admin(caller: Caller, body: Valued) -> None:
         raise Problem(403, f"writing back takes the role admin; {caller.name} is {caller.role.value}")
 
 
-def _made(server: Context, history: Gapless, body: Wanted) -> int:
+def _made(server: Context, history: Gapless, body: Wanted | Backfilled) -> int:
+    """The job of a request, or the first of its chain; raises `Problem`, `UsageError`."""
     if isinstance(body, Fill):
-        return make_fill(server, history, body)
+        return make_fill(server, history, body, body.plan_id, body.wish)
+    if isinstance(body, Backfilled) and not body.is_computed:
+        return make_fill(server, history, body, body.plan_id, body.wish, level=body.validation_level or "")
     check_room(history)
-    wish = body.wish(history)
-    first, steps = (_steps(history, body, wish)) if isinstance(body, Computed) else (None, ())
-    if first is not None:
-        job = history.create(first, name=f"inputs of {wish.series[0]}", hold=not body.auto_start).job.id
-    else:
-        priority = priority_of(body.priority)
-        job = history.create(wish, priority=priority, name=body.name, hold=not body.auto_start).job.id
-    if steps:
-        # A job that was taken up may have its steps already: the same ones are one link.
-        history.chains.add(job, steps, after="ended" if first is not None else "done")
+    level = body.validation_level if isinstance(body, Computed) else ""
+    job = made(history, body.wish(history), terms_of(body), level=level or "").job.id
     server.live.nudge()
     return job
-
-
-def _steps(history: Gapless, body: Computed, wish: Wish) -> tuple[Wish | None, tuple[Step, ...]]:
-    """The fill that comes first, where inputs miss something, and what follows the job that is made."""
-    after = (_validation(body.validation_level),) if body.validation_level else ()
-    lacking = lacking_inputs(history, wish)
-    if not lacking:
-        return None, after
-    wishes = [history.wish(history.dataset(one.dataset), [one.series], one.start, one.end) for one in lacking]
-    fills = tuple(
-        Step(kind=Kind.COLLECT.value, name=f"inputs of {wish.series[0]}", settings=_said(one)) for one in wishes[1:]
-    )
-    computing = Step(
-        kind=Kind.COMPUTE.value,
-        name=body.name,
-        settings={**_said(wish), "params": _params(wish), "mode": wish.mode.value, "priority": body.priority},
-    )
-    return wishes[0], (*fills, computing, *after)
-
-
-def _said(wish: Wish) -> dict[str, Any]:
-    return {
-        "dataset": wish.dataset,
-        "series": list(wish.series),
-        "start": iso(wish.span.start),
-        "end": iso(wish.span.end),
-    }
-
-
-def _params(wish: Wish) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.json.decode(wish.params)
-    return told
-
-
-def _validation(level: str) -> Step:
-    """A validation of what the job before has made."""
-    return Step(kind=Kind.VALIDATE.value, name="", settings={"params": {"level": level.lower()}})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Annotated, Any, Literal
 
-import polars as pl
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from gapless.app import Gapless
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotFound, UsageError
+from gapless.core.lazily import pl
 from gapless.core.span import Span, iso
 from gapless.engine import coverage
 from gapless.engine.jobs import MARGIN

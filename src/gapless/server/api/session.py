@@ -79,13 +79,10 @@ def set_password(request: Request, server: Server, caller: Viewer, body: NewPass
 @router.post("/api/setup", responses=problems(409, 429))
 def set_up(request: Request, server: Server, body: SetUp) -> Response:
     """Make the first admin with the link that `gapless serve` has printed; it opens once."""
-    server.access.tries.check(keys := [(f"setup/{_address(request)}", 10)])
+    attempt = server.access.attempt((f"setup/{_address(request)}", 10))
     hands = server.history.acting(Actor(name=body.user, via=Via.SESSION))
-    try:
-        made = hands.accounts.setup(body.token, body.user, body.password)
-    except Exception:
-        server.access.tries.note(keys)
-        raise
+    made = hands.accounts.setup(body.token, body.user, body.password)
+    server.access.attempts.succeed(attempt)
     secret = hands.accounts.open_session(made)
     caller = Caller(name=made.name, role=Role(made.role), via=Via.SESSION, session=secret)
     return _let_in(request, caller, server.access.signed(secret))

@@ -42,6 +42,9 @@ class Settings(Shape):
     report: Word = ""
     priority: Literal["high", "normal", "low"] = "normal"
     rate: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
+    #: Attempts after the first one; such as "2h": it fails when it has run for so long.
+    max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
+    max_runtime: Word | None = None
     name: Word = ""
     #: What a kind of work wants to know for itself.
     params: Annotated[dict[Word, Param], Field(max_length=50)] = Field(default_factory=dict)

@@ -6,8 +6,7 @@ import io
 from datetime import UTC
 from typing import Any
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.work.report.facts import Period
 
 _INK, _LINE, _SOFT = "#1f2937", "#2563eb", "#93c5fd"

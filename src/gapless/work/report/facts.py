@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import polars as pl
-
+from gapless.core.lazily import pl
 from gapless.core.rules import Finding
 from gapless.core.span import Span
 

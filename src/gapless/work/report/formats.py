@@ -204,3 +204,10 @@ def _story(one: Section, styles: dict[str, object], width: float) -> list[object
 
 
 FORMATS: dict[str, Callable[[Document], bytes]] = {"html": html, "md": markdown, "xlsx": xlsx, "pdf": pdf}
+#: What a browser is told of a file.
+MEDIA = {
+    "html": "text/html; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
+}
