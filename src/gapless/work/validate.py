@@ -15,6 +15,7 @@ from datetime import date
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.grid import Steps
+from gapless.core.job import Job
 from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
@@ -89,8 +90,7 @@ class Validate:
         with self.store.read() as tx:
             job = jobs.get(tx, lease.segment.job)
             bounds = job.span if job else span
-            # What lies beyond the end of the job has not come yet, or cannot be: it belongs to the last stretch.
-            if span.end >= bounds.end:
+            if job is None or _is_last(dataset, lease.segment.name, job, span):
                 around, span = Span(around.start, DOOM), Span(span.start, DOOM)
             found, frame = _typed(tx, dataset, series, around, span)
             covered = [one.clip(around) or one for one in coverage.spans(tx, series, around)]
@@ -142,6 +142,15 @@ class Validate:
             known = [part for one in coverage.spans(tx, its, within) if (part := one.clip(within))]
             frame = rows.frame(tx, finer, its, within) if known else rows.empty(finer)
         return _rebuilt(scene, dataset.grid.step, frame, known, finer.name)
+
+
+def _is_last(dataset: Dataset, name: str, job: Job, span: Span) -> bool:
+    """Whether what lies beyond belongs to a stretch, too: it has not come yet, or cannot be.
+
+    A job that was to end earlier leaves later rows alone; its own end may lie a little before the frontier by now.
+    """
+    frontier = dataset.frontier(job.created_at, name)
+    return span.end >= job.end and dataset.grid.add(job.end, AROUND) >= frontier
 
 
 def _bounded(scene: Scene) -> Span | None:
