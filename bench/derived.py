@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -15,21 +19,22 @@ import polars as pl
 import gapless
 from bench.table import Line, at_least, at_most
 from gapless.app import Gapless
-from gapless.app.report import reports
+from gapless.app.report import Manner
 from gapless.core.dataset import Dataset
 from gapless.core.index.fear_greed import banded, columns_of, fear_greed, fingerprint
 from gapless.core.index.preset import preset
 from gapless.core.index.windows import moving_average, relative_strength
+from gapless.core.job import JobState
 from gapless.core.page import Row
 from gapless.core.span import DAY, Span, instant
 from gapless.settings import Settings
 from gapless.store import pages, rows, series
 from gapless.store.database import Tx
-from gapless.work.report.words import Language
 
 YEARS, MANY, MANY_LONG = 20, 250, 2_500
 START = datetime(2004, 1, 1, tzinfo=UTC)
-PRICES, AVERAGE = "user.prices", "index.moving_average"
+DAYS = (datetime(2024, 1, 1, tzinfo=UTC) - START).days
+PRICES, AVERAGE, MINUTES = "user.prices", "index.moving_average", "upbit.candles.1m"
 #: How often the two sides of a ratio take turns.
 ROUNDS = 3
 
@@ -43,10 +48,10 @@ def run(*, long: bool) -> Iterator[Line]:
         yield _end_to_end(history, many // 10)
     with tempfile.TemporaryDirectory() as folder, _open(Path(folder)) as history:
         yield from _validated(history)
-        yield from _computed(history)
+        _put(history, history.dataset(PRICES), "ONE", _closes(3))
+        for work in WORKS:
+            yield from _alone(work, Path(folder))
         yield _reported(history, Path(folder))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        yield at_most("peak memory of all of this", peak, 512, 1.0, "MB")
 
 
 def _open(folder: Path) -> Gapless:
@@ -75,10 +80,10 @@ def _both(one: Callable[[], object], other: Callable[[], object], times: int) ->
 def _days() -> pl.DataFrame:
     """20 years of daily closes and amounts."""
     chance, price, listed = Random(1), 100.0, []
-    for number in range(YEARS * 365):
+    for number in range(DAYS):
         price *= 1 + chance.gauss(0, 0.01)
         listed.append((START + timedelta(days=number), price, chance.uniform(1, 2)))
-    kinds = {"time": pl.Datetime("us", "UTC"), "close": pl.Float64, "value": pl.Float64}
+    kinds: dict[str, pl.DataType] = {"time": pl.Datetime("us", "UTC"), "close": pl.Float64(), "value": pl.Float64()}
     return pl.DataFrame(listed, schema=kinds, orient="row")
 
 
@@ -146,7 +151,7 @@ def _put(history: Gapless, dataset: Dataset, name: str, listed: list[Row]) -> Sp
 
 def _closes(seed: int) -> list[Row]:
     chance, first, price, listed = Random(seed), instant(START), 100.0, []
-    for number in range(YEARS * 365):
+    for number in range(DAYS):
         price *= 1 + chance.gauss(0, 0.01)
         listed.append((first + number * DAY, price, price, price, price, 1.0))
     return listed
@@ -181,7 +186,7 @@ def _end_to_end(history: Gapless, many: int) -> Line:
     def ours() -> None:
         wanted = [f"{PRICES}:{name}/125" for name in names]
         first, last = (datetime.fromtimestamp(at / 1e6, UTC) for at in (asked.start, asked.end))
-        history.compute(AVERAGE, wanted, first, last, fill=False).wait()
+        assert history.compute(AVERAGE, wanted, first, last, fill=False).wait() is JobState.DONE
 
     days = many * (asked.end - asked.start) // DAY
     limit, took = days / _took(bare), days / _took(ours)
@@ -190,7 +195,7 @@ def _end_to_end(history: Gapless, many: int) -> Line:
 
 def _validated(history: Gapless) -> Iterator[Line]:
     """A year of minutes: the levels against reading the same rows."""
-    dataset = history.dataset("upbit.candles.1m")
+    dataset = history.dataset(MINUTES)
     start = instant(datetime(2023, 1, 1, tzinfo=UTC))
     count, chance, price, listed = 400_000, Random(2), 50_000.0, []
     for number in range(count):
@@ -212,36 +217,74 @@ def _validated(history: Gapless) -> Iterator[Line]:
         yield at_least(f"validation of 400,000 rows, {level}", speed, limit, 1 / hold, "rows/s", "bare scan")
 
 
-def _computed(history: Gapless) -> Iterator[Line]:
-    """Computing jobs a day at a time, in chunks and in processes: days an hour."""
-    _put(history, history.dataset(PRICES), "ONE", _closes(3))
-    for strategy, first, days in (
-        ("chunked", "2006", 18 * 365),
-        ("parallel", "2006", 18 * 365),
-        ("stream", "2023", 365),
-    ):
-        words = {"strategy": strategy}
+# -- in a process of its own, which has nothing else to remember
 
-        def work(first: str = first, words: dict[str, str] = words) -> None:
-            history.compute(AVERAGE, f"{PRICES}:ONE/125", first, "2023", params=words, overwrite=True).wait()
 
-        speed = 3600 * days / _took(work)
-        yield at_least(f"moving average, {strategy}", speed, 1_000, 1.0, "days/h", "asked for")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Something that was asked for at so much an hour, in so much memory."""
+
+    name: str
+    unit: str
+    hour: int
+    megabytes: int
+    do: Callable[[Gapless], int]
+
+
+def _average(strategy: str, first: str) -> Callable[[Gapless], int]:
+    def work(history: Gapless) -> int:
+        params = {"strategy": strategy}
+        running = history.compute(AVERAGE, f"{PRICES}:ONE/125", first, "2023", params=params, overwrite=True)
+        assert running.wait() is JobState.DONE
+        return running.job.rows
+
+    return work
+
+
+def _validation(history: Gapless) -> int:
+    # A week of minutes is 10,080 records.
+    verdict = history.validate(MINUTES, "KRW-BTC", "2023-01-01", "2023-01-07")
+    return sum(one.rows for one in verdict.series)
+
+
+WORKS = {
+    "chunked": Work(name="18 years, chunked", unit="days/h", hour=1_000, megabytes=512, do=_average("chunked", "2006")),
+    "parallel": Work(
+        name="18 years, parallel", unit="days/h", hour=1_000, megabytes=512, do=_average("parallel", "2006")
+    ),
+    "stream": Work(name="a year, streamed", unit="days/h", hour=1_000, megabytes=512, do=_average("stream", "2023")),
+    "again": Work(name="18 years again", unit="values/h", hour=5_000, megabytes=256, do=_average("chunked", "2006")),
+    "validate": Work(name="a week validated", unit="records/h", hour=10_000, megabytes=128, do=_validation),
+}
+
+
+def _alone(work: str, folder: Path) -> Iterator[Line]:
+    """What it does an hour, and its peak memory with that of its largest child."""
+    words = [sys.executable, "-m", "bench.derived", work, str(folder)]
+    said = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    its = WORKS[work]
+    yield at_least(its.name, 3600 * said["done"] / said["seconds"], its.hour, 1.0, its.unit, "asked for")
+    yield at_most(f"{its.name}: memory", said["peak"], its.megabytes, 1.0, "MB", "asked for")
+
+
+def _do(work: str, folder: Path) -> None:
+    with _open(folder) as history:
+        began = time.perf_counter()
+        done = WORKS[work].do(history)
+        seconds = time.perf_counter() - began
+    peaks = (resource.getrusage(one).ru_maxrss for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"done": done, "seconds": seconds, "peak": sum(peaks) / 1024}))
 
 
 def _reported(history: Gapless, folder: Path) -> Line:
+    manner = Manner(per="month", formats=("html", "md", "xlsx", "pdf"), languages=("ko",))
+
     def work() -> None:
-        reports(
-            history,
-            PRICES,
-            ["ONE"],
-            "2020",
-            "2023",
-            days=None,
-            per="month",
-            formats=["html", "md", "xlsx", "pdf"],
-            language=Language.KO,
-            folder=folder / "out",
-        )
+        running = history.report(PRICES, ["ONE"], "2020", "2023", manner=manner, folder=folder / "out")
+        assert running.wait() is JobState.DONE
 
     return at_most("a report of four years in four formats", _took(work), 10, 1.0, "s")
+
+
+if __name__ == "__main__":
+    _do(sys.argv[1], Path(sys.argv[2]))
