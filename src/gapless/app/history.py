@@ -556,7 +556,7 @@ class Gapless:
     def compute(
         self,
         dataset: str,
-        series: str = "",
+        series: str | Sequence[str] = "",
         start: When | None = None,
         end: When | None = None,
         *,
@@ -570,7 +570,7 @@ class Gapless:
         progress: bool = False,
         here: bool | None = None,
     ) -> Running:
-        """Start computing a derived series; what its inputs miss is fetched first, unless `fill` is off.
+        """Start computing derived series; what their inputs miss is fetched first, unless `fill` is off.
 
         `params`: `market`, `weights`, `window`, `least`, `enough`, `universe`, `strategy`, `chunk`. `overwrite`
         computes days again that are computed already. Days whose inputs stay incomplete are given up, with the reason:
