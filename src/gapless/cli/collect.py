@@ -382,14 +382,15 @@ def follow(
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     with history(database, slots) as app:
-        job = app.follow(dataset, _series(app, dataset, series, series_file, series_from), _say, stop)
+        job = app.follow(dataset, _series(app, dataset, series, series_file, series_from), say, stop)
         err.print(
             f"stopped following at {when(app.clock.now())}; the same command goes on (job {job.id})",
             highlight=False,
         )
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """One line on standard output, at once."""
     # Flushed: a log collector must see it when it happens.
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

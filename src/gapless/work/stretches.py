@@ -26,6 +26,12 @@ from gapless.work.base import Asked, Left
 Effect = Callable[[Tx], int]
 
 
+def is_held(store: Store, lease: Lease) -> bool:
+    """Whether a lease is good still: cancel, rescue and the end of a job's time take it away."""
+    with store.read() as tx:
+        return segments.look(tx, lease) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch(Page):
     """A stretch that was gone over, and what is to be done about it."""
