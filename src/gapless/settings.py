@@ -35,7 +35,7 @@ class Settings:
     max_retries: int = 3
     retry_delay: timedelta = timedelta(seconds=1)
     #: Days (or cells) that work over stored rows does in one transaction.
-    chunk_size: int = 1_000
+    chunk_size: int = 100
     #: Where report jobs that name no folder write; empty: beside a SQLite file, else in the user's data folder.
     reports_dir: str = ""
     #: What one call of a child process may take: on the clock, of processor time, and bytes; 0 lifts a limit.

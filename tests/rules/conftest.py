@@ -8,11 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import polars as pl
 import pytest
 
 import gapless
 from gapless.app import Gapless
+from gapless.app.imports import Order, import_table
 from gapless.core.job import JobState
 from gapless.sandbox.krx.api import KEY
 from gapless.sandbox.process import SandboxProcess
@@ -50,9 +53,36 @@ def fill(history: Gapless) -> None:
         ("upbit.candles.1m", "KRW-BTC", "2024-06-01", "2024-06-04"),
         ("upbit.candles.60m", "KRW-BTC", "2024-06-01", "2024-06-04"),
         ("upbit.candles.1d", "KRW-BTC", "2023-06-01", "2024-06-04"),
+        ("upbit.candles.3m", "KRW-BTC", "2024-06-01", "2024-06-04"),
+        ("upbit.candles.1w", "KRW-BTC", "2023-07-03", "2024-06-02"),
+        ("upbit.candles.1M", "KRW-BTC", "2023-07", "2024-05"),
         ("krx.stocks", "KOSPI", "2024-04-01", "2024-05-31"),
     ):
         assert history.backfill(dataset, series, start, end).wait() is JobState.DONE
+    imported(history)
+
+
+def imported(history: Gapless) -> None:
+    """The same days as somebody else tells them: prices rounded, volumes counted a little differently."""
+    days = history.read("upbit.candles.1d", "KRW-BTC", "2024-05-01", "2024-06-04", fill=False)
+    shares = history.read("krx.stocks", "KOSPI", "2024-04-01", "2024-05-31", fill=False)
+    code = shares["code"][0]
+    told = [
+        days.with_columns(series=pl.lit("KRW-BTC"), day=pl.col("time").dt.date()),
+        shares.filter(pl.col("code") == code).with_columns(
+            series=pl.col("code"), day=pl.col("time").dt.convert_time_zone("Asia/Seoul").dt.date()
+        ),
+    ]
+    rounded = pl.concat(
+        one.select(
+            "series", "day", *(pl.col(name).cast(pl.Float64) for name in ("open", "high", "low", "close", "volume"))
+        )
+        for one in told
+    ).with_columns(pl.col("open", "high", "low", "close") * 1.0001, pl.col("volume") * 1.001)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "prices.parquet"
+        rounded.write_parquet(path)
+        import_table(history, Order(dataset="user.prices", source=str(path), columns={"time": "day"}, vouch="rows"))
 
 
 @pytest.fixture(scope="session")

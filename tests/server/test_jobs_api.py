@@ -68,6 +68,8 @@ def test_the_list_is_filtered_searched_sorted_and_paged(client):
         seen += [one["name"] for one in page["jobs"]]
         cursor = page["cursor"]
     assert seen == ["beta", "alpha", "gamma", "50 % off_sale"]
+    for sort in ("percent", "fail", "eta"):
+        assert listed(sort=f"-{sort}") == names[::-1], "nothing is known of any: the newest first"
     whole = api.get("/api/batch/jobs", params={"state": "pending", "limit": 1}).json()
     assert (whole["total"], whole["counts"]) == (3, {"cancelled": 1, "pending": 3})
 

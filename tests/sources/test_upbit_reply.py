@@ -8,14 +8,10 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +31,7 @@ from gapless.core.page import Ask, Page
 from gapless.core.span import DAY, MINUTE, SECOND, Span, instant, moment
 from gapless.sources.http import Http
 from gapless.sources.upbit import Upbit
+from gapless.testing.scripted import Provider, Script, scripted
 
 NOON = instant(datetime(2026, 8, 3, 12, tzinfo=UTC))
 MINUTES = Upbit.datasets["upbit.candles.1m"]
@@ -43,61 +40,10 @@ DAYS = Upbit.datasets["upbit.candles.1d"]
 ASK = Ask(series="KRW-BTC", span=Span(NOON - 200 * MINUTE, NOON), limit=200)
 
 
-@dataclass
-class Script:
-    """What the next reply is, and what was asked."""
-
-    body: bytes = b"[]"
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    #: Bytes announced and never sent.
-    missing: int = 0
-    asked: list[tuple[str, dict[str, list[str]], dict[str, str]]] = field(default_factory=list)
-
-
-class Provider(ThreadingHTTPServer):
-    """A provider that says what its script says."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script = Script()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Provider
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        script = self.server.script
-        split = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        script.asked.append((split.path, parse_qs(split.query), headers))
-        self.send_response(script.status)
-        for name, value in script.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(script.body) + script.missing))
-        self.end_headers()
-        self.wfile.write(script.body)
-        self.close_connection = bool(script.missing)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the test looks at what was asked."""
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Provider]:
-    with Provider() as provider:
-        running = threading.Thread(target=provider.serve_forever, kwargs={"poll_interval": 0.01})
-        running.start()
+    with scripted() as provider:
         yield provider
-        provider.shutdown()
-        running.join()
 
 
 @pytest.fixture

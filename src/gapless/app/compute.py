@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gapless.app.history import Gapless, When
 
 
-def our_own(chunk: int = 1_000) -> dict[str, Source]:
+def our_own(chunk: int = 100) -> dict[str, Source]:
     """What stands where a source stands for rows that are computed or imported."""
     return {Derived.name: Derived(chunk), Imported.name: Imported()}
 
@@ -52,6 +52,23 @@ def compute_wish(
     overwrite: bool,
 ) -> Wish:
     """A checked wish; days that were given up for incomplete inputs are wanted again. Of an index only one series."""
+    wish, _ = checked_wish(history, dataset, series, start, end, days, params, overwrite=overwrite)
+    forgive(history, wish)
+    return wish
+
+
+def checked_wish(
+    history: Gapless,
+    dataset: str,
+    series: str | Sequence[str],
+    start: When | None,
+    end: When | None,
+    days: float | None,
+    params: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> tuple[Wish, list[derive.Formula]]:
+    """A wish up to where all needed inputs are final, and how each of its series is made; raises `UsageError`."""
     found = history.dataset(dataset)
     if found.source != Derived.name:
         listed = ", ".join(derive.DATASETS)
@@ -68,9 +85,7 @@ def compute_wish(
         _check_inputs(history, one)
     mode = Mode.ALL if overwrite else Mode.MISSING
     wish = history.wish(found, names, start, end, days=days, mode=mode, kind=Kind.COMPUTE, params=known)
-    wish = _clipped(history, wish, made)
-    _forgive(history, wish)
-    return wish
+    return _clipped(history, wish, made), made
 
 
 def _market(names: Sequence[str], params: Mapping[str, Any]) -> str:
@@ -121,7 +136,7 @@ def _clipped(history: Gapless, wish: Wish, made: Sequence[derive.Formula]) -> Wi
     return replace(wish, span=kept)
 
 
-def _forgive(history: Gapless, wish: Wish) -> None:
+def forgive(history: Gapless, wish: Wish) -> None:
     """Let days that were given up be tried again: whether their inputs are there is seen at once."""
 
     def release(tx: Tx) -> None:

@@ -26,7 +26,7 @@ from gapless.app.wishes import Wishes
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import GaplessError, SourceError, UsageError
+from gapless.core.errors import GaplessError, NotAllowed, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import (
     POINT_IN_TIME,
@@ -82,11 +82,14 @@ from gapless.store.store import Store, open_store
 from gapless.store.templates import Template
 from gapless.store.workers import Worker as WorkerRow
 from gapless.work.base import Chore
-from gapless.work.migrate import Migrate
+from gapless.work.merge import MERGE, Merge
+from gapless.work.migrate import Migrate, Verb
 from gapless.work.processes import Limits, Processes
+from gapless.work.refetch import REFETCH, Refetch
 from gapless.work.reparse import REPARSE, Reparse
 
 if TYPE_CHECKING:
+    from gapless.app.agreement import Agreement
     from gapless.app.report import Manner
 
 When = str | date | datetime
@@ -187,8 +190,15 @@ class Gapless:
         self.close()
 
     def _migrating(self) -> Migrate:
+        # It knows how to open another history: more than most commands have to load.
+        from gapless.work.bring import COPY, Bring
+
         reparse = Reparse(store=self.store, clock=self.clock, source=self.catalogue.source)
-        return Migrate(store=self.store, verbs={REPARSE: reparse.go})
+        merge = Merge(store=self.store, clock=self.clock)
+        bring = Bring(store=self.store)
+        refetch = Refetch(store=self.store, clock=self.clock)
+        verbs: dict[str, Verb] = {REPARSE: reparse, MERGE: merge, COPY: bring, REFETCH: refetch}
+        return Migrate(store=self.store, verbs=verbs)
 
     def _enriching(self) -> Chore:
         from gapless.app import enriching
@@ -255,7 +265,16 @@ class Gapless:
     # -- what is stored
 
     def dataset(self, name: str) -> Dataset:
-        """A dataset by name; its table is ready for use."""
+        """A dataset of rows by name; its table is ready for use."""
+        found = self._prepared(name)
+        if not found.columns:
+            raise UsageError(
+                f"dataset: {name} are files, not rows", field="dataset", hint="the jobs that write them list them"
+            )
+        return found
+
+    def _prepared(self, name: str) -> Dataset:
+        """What a job is about."""
         found = self.catalogue.dataset(name)
         self.store.prepare([found])
         return found
@@ -563,9 +582,27 @@ class Gapless:
         made = self.create(wish, priority=priority, name=name, hold=hold)
         return self._start(made, here=here) if not hold else self.watch(made.job.id)
 
+    def start(self, wish: Wish, *, name: str = "") -> Running:
+        """Make the job of a checked wish and begin it, here or, on PostgreSQL, where a worker serves it."""
+        return self._start(self.create(wish, name=name), here=None)
+
     def undo(self, job_id: int, after: When | None = None) -> Undone:
         """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
         return undo(self, job_id, _text(after))
+
+    def compare(
+        self,
+        mine: str,
+        theirs: str,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        days: float | None = None,
+    ) -> Agreement:
+        """How far two stored daily series, each named DATASET:SERIES, agree on the days on which both have a value."""
+        from gapless.app.agreement import agreement
+
+        return agreement(self, mine, theirs, _text(start), _text(end), days)
 
     def validation_wish(
         self,
@@ -626,21 +663,28 @@ class Gapless:
     def repair(self, job_id: int) -> Running | None:
         """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
 
-        Raises `UsageError` for what comes from no source.
+        Raises `UsageError` for what comes from no source, `NotAllowed` for a job that is no validation.
         """
+        made = self.mend(job_id)
+        return None if made is None else self._start(made)
+
+    def mend(self, job_id: int) -> Made | None:
+        """The same, and leave the fetching to whoever serves the queue."""
         job = self.jobs.get(job_id)
+        if job.kind != Kind.VALIDATE:
+            raise NotAllowed(f"job {job_id} is no validation", hint="`gapless validate` makes one")
         if not self.catalogue.source(self.dataset(job.dataset)).base_url:
             raise UsageError(
                 f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
             )
-        spans = repair(self.store, self.catalogue, job)
+        spans = repair(self.store, self.catalogue, job, self.clock.now(), self.actor)
         if not spans:
             return None
         whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
         dataset = self.catalogue.dataset(job.dataset)
         wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
         self.ready(dataset, list(spans))
-        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
+        return self.jobs.create(wish, name=f"repair of job {job.id}")
 
     @property
     def reports_folder(self) -> Path:
@@ -769,9 +813,10 @@ class Gapless:
         bounds: Bounds = UNBOUND,
         report: str = "",
         point_in_time: bool = False,
+        queue: Queue | None = None,
         here: bool | None = None,
     ) -> Running:
-        """Start filling in the background; an identical unfinished job is taken up instead.
+        """Start filling in the background; an identical unfinished job is taken up instead, on whatever queue it is.
 
         On PostgreSQL the workers do it; without any, or with `here=True`, the slots of this process.
         """
@@ -788,12 +833,14 @@ class Gapless:
             report=report,
             point_in_time=point_in_time,
         )
-        return self._start(self.create(wish, priority=priority, name=name, rate=rate, bounds=bounds), here=here)
+        made = self.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds)
+        return self._start(made, here=here)
 
     def create(
         self,
         wish: Wish,
         *,
+        queue: Queue | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
@@ -803,11 +850,11 @@ class Gapless:
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
+        return self.jobs.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
-        dataset = self.dataset(wish.dataset)
+        dataset = self._prepared(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
@@ -911,7 +958,7 @@ class Gapless:
         return self._start(Made(self.jobs.get(job_id), True))
 
     def _ready_for(self, job: Job) -> None:
-        dataset, kind = self.dataset(job.dataset), Kind(job.kind)
+        dataset, kind = self._prepared(job.dataset), Kind(job.kind)
         if kind in (Kind.COLLECT, Kind.FOLLOW):
             with self.store.read() as tx:
                 names = [name for _, name in jobs.series_of(tx, job.id)]
@@ -949,7 +996,7 @@ class Gapless:
         job = made.job
         if made.adopted and job.state == JobState.PAUSED:
             job = self.jobs.resume(job.id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if here is None:
             here = not (self.is_shared and self.serving(job.id))
         if not here:
@@ -966,18 +1013,18 @@ class Gapless:
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:
         """How far a job is."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
 
     def units(self, job_id: int) -> Units | None:
         """The (series, period) pairs of a job; None where nobody counts them."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return units(self.store, self.catalogue, self.jobs, job_id)
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""
         job = self.jobs.get(job_id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if job.kind == Kind.REPORT:
             from gapless.app.report import certificate
 

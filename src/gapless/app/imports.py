@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from gapless.app import published
 from gapless.core.dataset import Column, Dataset, Type
 from gapless.core.errors import UsageError
 from gapless.core.lazily import pl
@@ -52,6 +53,8 @@ class Order:
     #: `none`, `rows` (exactly the periods that have a row) or FROM..TO (all of it: what has no row is empty).
     vouch: str = "none"
     dry_run: bool = False
+    #: How a published index is written: `cnn` or `alternative.me`; empty for tables.
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,8 @@ def import_table(history: Gapless, order: Order) -> Imported:
         )
     if dataset.source == "index":
         raise UsageError(f"dataset: {dataset.name} is computed", field="dataset", hint="`gapless compute`")
+    if order.format and (order.columns or order.table):
+        raise UsageError("format: tells the columns by itself", field="format", hint="leave --map and --table out")
     frame = _read(order)
     told = _columns(dataset, order, frame.columns)
     by_series, count, duplicates = _rows(history, dataset, order, frame, told)
@@ -120,6 +125,8 @@ def _inside(spans: list[Span], at: Instant) -> bool:
 
 def _read(order: Order) -> pl.DataFrame:
     """The table as text, or as typed as its file is."""
+    if order.format:
+        return published.read(order.format, order.dataset, order.source)
     try:
         if "://" in order.source:
             return _read_sql(order)

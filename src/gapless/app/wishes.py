@@ -17,6 +17,7 @@ from gapless.core.span import iso
 from gapless.engine.templates import Making
 from gapless.store import jobs
 from gapless.store.chains import Step
+from gapless.work.reparse import REPARSE
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless
@@ -65,6 +66,7 @@ class Wishes:
     def check(self, step: Step, *, alone: bool) -> None:
         """Raise `UsageError` for a step that cannot become a job; `alone`: with no job before it."""
         one, kind = said(step.settings), self._kind(step.kind)
+        _check_verb(kind, one)
         priority_of(one.priority)
         bounds_of(one.max_retries, one.max_runtime)
         if kind is Kind.REPORT:
@@ -109,6 +111,7 @@ class Wishes:
         return Kind(name)
 
     def _wish(self, one: Said, kind: Kind) -> Wish:
+        _check_verb(kind, one)
         if not one.dataset:
             raise UsageError("dataset: none is given", field="dataset", hint="`gapless datasets` lists them")
         if kind is Kind.REPORT:
@@ -141,6 +144,17 @@ class Wishes:
         if not _has_span(one):
             filled |= {"start": iso(before.start), "end": iso(before.end)}
         return msgspec.structs.replace(one, **filled)
+
+
+def _check_verb(kind: Kind, one: Said) -> None:
+    """Other migrations are begun by their commands, which look first: they open databases, move rows, take back."""
+    verb = one.params.get("verb")
+    if kind is Kind.MIGRATE and verb != REPARSE:
+        raise UsageError(
+            f"params: a template or step cannot migrate with verb {verb!r}",
+            field="params",
+            hint=f"give {REPARSE}, or use `gapless migrate`",
+        )
 
 
 def _has_span(one: Said) -> bool:

@@ -1,19 +1,22 @@
-"""`gapless compute`: derived series."""
+"""`gapless compute`: derived series; `gapless compare`: how far two agree."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+import threading
+from typing import Annotated, Any
 
 import typer
 
-from gapless.app import chained
+from gapless.app import chained, stream
 from gapless.app.chained import terms
 from gapless.app.compute import compute_wish, fill_inputs
-from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, started
-from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out
+from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, say, started
+from gapless.cli.common import AsJson, Database, Days, From, To, dump, err, history, out, table
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.span import iso
+from gapless.core.words import counted_word
 from gapless.store import jobs, quarantine
 from gapless.work.compute import Strategy
 
@@ -22,8 +25,9 @@ _EXITS = {**EXITS, JobState.FAILED: Exit.FAILED}
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command."""
+    """Add these commands."""
     app.command()(compute)
+    app.command()(compare)
 
 
 def compute(
@@ -55,6 +59,12 @@ def compute(
     hold: Hold = False,
     detach: Detach = False,
     here: Here = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on: compute each day as soon as its inputs are covered.")
+    ] = False,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="--follow: end when nothing is ready and no fill of an input runs.")
+    ] = False,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -69,6 +79,11 @@ def compute(
         "chunk": chunk,
         "strategy": None if strategy is Strategy.CHUNKED else strategy.value,
     }
+    if follow or until_idle:
+        stream.check(strategy, end, overwrite=overwrite, hold=hold, detach=detach)
+        how = {"dataset": dataset, "series": series, "start": start, "days": days, "params": params}
+        _stream(database, how | {"fill": not no_fill}, until_idle=until_idle)
+        return
     its = terms(name=name, priority=priority_, max_retries=max_retries, max_runtime=max_runtime, hold=hold)
     with history(database) as app:
         wish = compute_wish(app, dataset, series or "", start, end, days, params, overwrite=overwrite)
@@ -93,6 +108,61 @@ def compute(
         for _, one in lost[:20]:
             out.print(f"not computed {one.span}: {one.reason}", highlight=False, markup=False)
     raise typer.Exit(int(_EXITS[state]))
+
+
+def _stream(database: str | None, how: dict[str, Any], *, until_idle: bool) -> None:
+    """Compute live, a line a round; Ctrl-C ends it, and nothing is lost."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        # Only a flag: a handler that wrote to the database could meet its own half-done write.
+        stop.set()
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with history(database) as app:
+            total = stream.Stream(history=app, say=say, **how).run(stop, until_idle=until_idle)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    err.print(f"{counted_word(total, 'day')} computed; the same command goes on", highlight=False)
+    if stop.is_set():
+        raise typer.Exit(int(Exit.INTERRUPTED))
+
+
+def compare(
+    mine: Annotated[str, typer.Argument(metavar="DATASET:SERIES", help="Such as index.fear_greed:KOSPI.")],
+    theirs: Annotated[str, typer.Argument(metavar="DATASET:SERIES", help="Such as user.fear_greed:CNN.")],
+    start: From = None,
+    end: To = None,
+    days: Days = None,
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Show how far two daily series agree: versions of an index, or a published one and ours. Without a span: all."""
+    with history(database) as app:
+        found = app.compare(mine, theirs, start, end, days=days)
+    if json:
+        dump(
+            {
+                "mine": found.mine,
+                "theirs": found.theirs,
+                "days": found.days,
+                "first": found.first,
+                "last": found.last,
+                "correlation": found.correlation,
+                "meanAbsoluteDifference": found.difference,
+                "sameBand": found.same_band,
+            }
+        )
+        return
+    correlation = "-" if found.correlation is None else f"{found.correlation:.3f}"
+    band = "-" if found.same_band is None else f"{found.same_band:.1%}"
+    table(
+        ["series", "against", "from", "to", "days", "correlation", "mean |difference|", "same band"],
+        [(mine, theirs, found.first, found.last, f"{found.days:,}", correlation, f"{found.difference:.3f}", band)],
+        right=["days", "correlation", "mean |difference|", "same band"],
+    )
 
 
 def weights_of(text: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     dataset: Dataset,
-    source: Annotated[str, typer.Argument(help="A .csv or .parquet file, or a database: sqlite:///old.db.")],
+    source: Annotated[str, typer.Argument(help="A .csv or .parquet file, a .json (--format), or sqlite:///old.db.")],
     table: Annotated[str, typer.Option("--table", help="Of the database.")] = "",
     series: Annotated[str, typer.Option("--series", help="The series of all rows, unless a column tells it.")] = "",
     map_: Annotated[str, typer.Option("--map", help="time=Date,close=Adj Close: ours=theirs.")] = "",
@@ -26,6 +26,9 @@ def import_(
     vouch: Annotated[
         str, typer.Option("--vouch", help="What counts as covered: none, rows, or FROM..TO as a whole.")
     ] = "none",
+    format_: Annotated[
+        str, typer.Option("--format", help="A published index as JSON: cnn or alternative.me; into user.fear_greed.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the table.")] = False,
     json: AsJson = False,
     database: Database = None,
@@ -40,6 +43,7 @@ def import_(
         on_duplicate=on_duplicate,
         vouch=vouch,
         dry_run=dry_run,
+        format=format_,
     )
     with history(database) as app:
         made = import_table(app, order)

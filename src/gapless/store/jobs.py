@@ -26,6 +26,18 @@ _hold = select(job.c.id).where(job.c.id == _b("its_id"))
 _HOLD = Statement(_hold.with_for_update())
 _TRY_HOLD = Statement(_hold.with_for_update(skip_locked=True))
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
+_AT_WORK = Statement(
+    select(*_COLUMNS)
+    .where(
+        among(job.c.state, _UNFINISHED),
+        exists(
+            select(job_series.c.job)
+            .join(series, series.c.id == job_series.c.series)
+            .where(job_series.c.job == job.c.id, series.c.dataset == _b("its_dataset"), series.c.name == _b("its_name"))
+        ),
+    )
+    .order_by(job.c.id)
+)
 _LIST = Statement(select(*_COLUMNS).order_by(job.c.id.desc()).limit(_b("most")))
 _UNENDED = Statement(
     select(job.c.id).where(among(job.c.state, [JobState.PENDING.value, JobState.RUNNING.value])).order_by(job.c.id)
@@ -121,6 +133,11 @@ def unfinished(tx: Tx, wish_key: str) -> Job | None:
     """The unfinished job of an identical wish."""
     row = tx.one(_BY_WISH, its_wish=wish_key)
     return None if row is None else _job(row)
+
+
+def at_work(tx: Tx, dataset: str, name: str) -> list[Job]:
+    """Unfinished jobs of a series, whatever they do; oldest first."""
+    return [_job(row) for row in tx.rows(_AT_WORK, its_dataset=dataset, its_name=name)]
 
 
 def recent(tx: Tx, most: int = 200) -> list[Job]:

@@ -21,7 +21,8 @@ from sqlalchemy import Table
 from gapless.core.dataset import Dataset, Type
 from gapless.core.errors import StoreError
 from gapless.core.segment import SegmentState
-from gapless.store import rows
+from gapless.core.span import Span
+from gapless.store import columns, rows
 from gapless.store.database import Tx
 from gapless.store.schema import metadata, segment, worker
 from gapless.store.sql import dialect
@@ -98,11 +99,15 @@ class Part:
     series: int | None = None
     #: What people call it.
     label: str = ""
+    #: Of a series only this.
+    within: Span | None = None
 
-    @property
-    def where(self) -> str:
+    def where(self, tx: Tx) -> str:
         """What picks its rows."""
-        return "" if self.series is None else f" WHERE series = {self.series}"
+        if self.series is None:
+            return ""
+        inside = "" if self.within is None else f" AND {rows.between(tx, self.within, self.table)}"
+        return f" WHERE series = {self.series}{inside}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +129,18 @@ def of_history(tx: Tx, datasets: Iterable[Dataset]) -> list[Part]:
     return listed
 
 
+def of_series(dataset: Dataset, series: int, within: Span) -> Part:
+    """A span of one series."""
+    return Part(dataset.table, _columns(dataset), ("series", "time", *dataset.key), series, dataset.name, within)
+
+
 def of_data(tx: Tx, datasets: Iterable[Dataset]) -> list[Dataset]:
-    """The datasets that have a data table here, by the name of the table."""
+    """The datasets that have a data table here, by its name; raises `StoreError` for one with other columns."""
     here = tables(tx)
-    return sorted((one for one in datasets if one.table in here), key=lambda one: one.table)
+    found = sorted((one for one in datasets if one.table in here), key=lambda one: one.table)
+    for dataset in found:
+        columns.check(tx, dataset)
+    return found
 
 
 def strangers(tx: Tx, datasets: Iterable[Dataset]) -> list[str]:
@@ -156,7 +169,7 @@ def is_empty(tx: Tx, datasets: Iterable[Dataset]) -> bool:
 
 def count(tx: Tx, part: Part) -> int:
     """How many rows it has."""
-    return int(_all(tx, f'SELECT count(*) FROM "{part.table}"{part.where}')[0][0])
+    return int(_all(tx, f'SELECT count(*) FROM "{part.table}"{part.where(tx)}')[0][0])
 
 
 def batches(tx: Tx, part: Part, *, settled: bool = False) -> Iterator[list[Values]]:
@@ -164,7 +177,7 @@ def batches(tx: Tx, part: Part, *, settled: bool = False) -> Iterator[list[Value
     cursor = tx.cursor.connection.cursor(**({} if tx.name == "sqlite" else {"name": "part", "binary": True}))
     try:
         cursor.execute(
-            f'SELECT {_selected(tx, part, settled)} FROM "{part.table}"{part.where} ORDER BY {_order(tx, part)}'
+            f'SELECT {_selected(tx, part, settled)} FROM "{part.table}"{part.where(tx)} ORDER BY {_order(tx, part)}'
         )
         while found := cursor.fetchmany(BATCH):
             yield found
@@ -215,7 +228,7 @@ def write(tx: Tx, part: Part, batch: Sequence[Values]) -> None:
 
 def clear(tx: Tx, part: Part) -> None:
     """Remove its rows."""
-    tx.cursor.execute(f'DELETE FROM "{part.table}"{part.where}')
+    tx.cursor.execute(f'DELETE FROM "{part.table}"{part.where(tx)}')
 
 
 def settle(tx: Tx) -> None:

@@ -89,8 +89,30 @@ _DUE = Statement(
     .where(payload.c.again_at <= _b("now"), series_table.c.dataset == _b("its_dataset"))
     .order_by(payload.c.series, payload.c.start)
 )
+_COUNT = Statement(
+    select(func.count())
+    .select_from(payload)
+    .join(series_table, series_table.c.id == payload.c.series)
+    .where(series_table.c.dataset == _b("its_dataset"))
+)
+_UNREAD = Statement(
+    update(payload)
+    .where(payload.c.series.in_(select(series_table.c.id).where(series_table.c.dataset == _b("its_dataset"))))
+    .values(parser=0)
+)
 _SETTLE = Statement(
     update(payload).where(payload.c.series == _b("series"), payload.c.again_at <= _b("now")).values(again_at=None)
+)
+
+
+_WHOLE = Statement(
+    select(*[column for column in payload.c if column.name != "series"]).where(
+        payload.c.series == _b("series"), payload.c.start < _b("hi"), payload.c.end > _b("lo")
+    )
+)
+_ADD = Statement(
+    sqlite_insert(payload).values(**_values).on_conflict_do_nothing(),
+    postgresql=pg_insert(payload).values(**_values).on_conflict_do_nothing(),
 )
 
 
@@ -129,24 +151,45 @@ def own(tx: Tx, dataset: Dataset, name: str, series: int) -> list[Span]:
     return union(found)
 
 
-def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:
-    """Keep an answer; one of the same name and version is replaced."""
+def packed(series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> dict[str, Any]:
+    """An answer as it is kept: packing takes time, which no transaction should wait for."""
     import pyarrow as pa
 
-    tx.run(
-        _KEEP,
-        its_series=series,
-        its_name=raw.name,
-        its_version=raw.version,
-        its_start=proven.start,
-        its_end=proven.end,
-        its_parser=parser,
-        its_body=pa.compress(raw.body, codec="zstd", asbytes=True),
-        its_size=len(raw.body),
-        its_fetched_at=now,
-        its_updated_at=now,
-        its_again_at=raw.again_at,
-    )
+    return {
+        "its_series": series,
+        "its_name": raw.name,
+        "its_version": raw.version,
+        "its_start": proven.start,
+        "its_end": proven.end,
+        "its_parser": parser,
+        "its_body": pa.compress(raw.body, codec="zstd", asbytes=True),
+        "its_size": len(raw.body),
+        "its_fetched_at": now,
+        "its_updated_at": now,
+        "its_again_at": raw.again_at,
+    }
+
+
+def keep_all(tx: Tx, some: list[dict[str, Any]]) -> None:
+    """Keep packed answers; one of the same name and version is replaced."""
+    tx.each(_KEEP, some)
+
+
+def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:
+    """Keep an answer; one of the same name and version is replaced."""
+    tx.run(_KEEP, **packed(series, raw, proven, parser, now))
+
+
+def whole(tx: Tx, series: int, within: Span) -> list[dict[str, Any]]:
+    """The answers of a series that tell of `within`, with all that is kept of them, packed as they are."""
+    named = [column.name for column in payload.c if column.name != "series"]
+    found = tx.rows(_WHOLE, series=series, lo=within.start, hi=within.end)
+    return [dict(zip(named, row, strict=True)) for row in found]
+
+
+def add(tx: Tx, series: int, kept: dict[str, Any]) -> None:
+    """Keep an answer that `whole` gave, unless one of its name and version is kept."""
+    tx.run(_ADD, its_series=series, **{f"its_{name}": value for name, value in kept.items()})
 
 
 def due(tx: Tx, dataset: str, now: Instant) -> list[tuple[int, Span]]:
@@ -179,6 +222,16 @@ def read_anew(tx: Tx, series: int, one: Payload, parser: int) -> bool:
     """Note that a better parser has read an answer; False when another one has come in its place."""
     values = {"its_series": series, "its_name": one.raw.name, "its_version": one.raw.version}
     return tx.run(_READ_ANEW, **values, before=one.parser, seen=one.fetched_at, newest=parser) == 1
+
+
+def count(tx: Tx, dataset: str) -> int:
+    """How many answers of a dataset are kept."""
+    return int(tx.value(_COUNT, its_dataset=dataset))
+
+
+def unread(tx: Tx, dataset: str) -> int:
+    """Let no parser have read the answers of a dataset: they are all to be read again. How many there are."""
+    return tx.run(_UNREAD, its_dataset=dataset)
 
 
 def _unpacked(row: Any) -> Payload:

@@ -41,6 +41,7 @@ _POSTGRES = {
     Type.DATE: "date",
     Type.TIME: "timestamptz",
 }
+NATIVE = {"sqlite": _SQLITE, "postgresql": _POSTGRES}
 #: Decimals of an exact amount in a frame.
 _DECIMALS = 6
 #: Names our lock among the advisory locks of a server.
@@ -88,7 +89,7 @@ def create(tx: Tx, dataset: Dataset) -> None:
     if tx.name == "postgresql":
         # IF NOT EXISTS does not keep two processes from making the same table at the same moment.
         tx.cursor.execute(f"SELECT pg_advisory_xact_lock({_MAKING})")
-    native = _SQLITE if tx.name == "sqlite" else _POSTGRES
+    native = NATIVE[tx.name]
     nullable = {column.name for column in dataset.columns if column.nullable}
     columns = [f"series {'INTEGER' if tx.name == 'sqlite' else 'bigint'} NOT NULL"]
     # In the order of its bytes whatever the database's language, as on SQLite: certificates hash rows in key order.
@@ -182,7 +183,7 @@ def upsert(tx: Tx, dataset: Dataset, series: int, rows: list[Row]) -> int:
 def keys(tx: Tx, dataset: Dataset, series: int, within: Span, version: str) -> set[tuple[Any, ...]]:
     """Time and further key columns of the rows in `within`: of one version, where the dataset keeps several."""
     mark = "?" if tx.name == "sqlite" else "%s"
-    taken = ", ".join([_micros(tx, "time"), *_quoted(dataset.key)])
+    taken = ", ".join([micros(tx, "time"), *_quoted(dataset.key)])
     where = f"series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
     if dataset.revisions is not None:
         where += f' AND "{dataset.revisions.version}" = {mark}'
@@ -208,7 +209,16 @@ def _bound(tx: Tx) -> str:
     return "?" if tx.name == "sqlite" else f"({_EPOCH} + %s * interval '1 microsecond')"
 
 
-def _micros(tx: Tx, expression: str) -> str:
+def between(tx: Tx, within: Span, table: str) -> str:
+    """The condition that a row of `table` (a name or alias) lies in `within`, as text: instants are our own numbers."""
+    ends = [
+        str(at) if tx.name == "sqlite" else f"({_EPOCH} + {at} * interval '1 microsecond')"
+        for at in (int(within.start), int(within.end))
+    ]
+    return f'"{table}".time >= {ends[0]} AND "{table}".time < {ends[1]}'
+
+
+def micros(tx: Tx, expression: str) -> str:
     """An instant of the table as microseconds."""
     return expression if tx.name == "sqlite" else f"(extract(epoch FROM {expression}) * 1000000)::bigint"
 
@@ -240,7 +250,7 @@ def tally(tx: Tx, dataset: Dataset, series: int, within: Span) -> dict[int, int]
     # Floor division: both databases truncate towards zero, and times before the origin would share a bucket with later
     # ones.
     width = dataset.tally_width
-    past = f"({_micros(tx, 'time')} - {dataset.tally_origin})"
+    past = f"({micros(tx, 'time')} - {dataset.tally_origin})"
     mod = "%" if tx.name == "sqlite" else "%%"
     bucket = f"({past} - (({past} {mod} {width}) + {width}) {mod} {width}) / {width}"
     tx.cursor.execute(
@@ -255,7 +265,7 @@ def newest(tx: Tx, dataset: Dataset, series: int, limit: int) -> tuple[int, Inst
     """Number, first and last time of the newest `limit` rows; None without rows."""
     mark = "?" if tx.name == "sqlite" else "%s"
     tx.cursor.execute(
-        f"SELECT count(*), {_micros(tx, 'min(time)')}, {_micros(tx, 'max(time)')} FROM (SELECT time"
+        f"SELECT count(*), {micros(tx, 'min(time)')}, {micros(tx, 'max(time)')} FROM (SELECT time"
         f" FROM {dataset.table} WHERE series = {mark} ORDER BY time DESC LIMIT {int(limit)}) AS newest",
         (series,),
     )
@@ -267,7 +277,7 @@ def _selected(tx: Tx, name: str, kind: Type) -> str:
     """A column such that both databases give the same Python value for the same record."""
     quoted = f'"{name}"'
     if kind is Type.TIME:
-        return _micros(tx, quoted)
+        return micros(tx, quoted)
     if tx.name == "sqlite":
         return quoted
     if kind is Type.FLOAT:
@@ -398,7 +408,7 @@ def bounds(tx: Tx, dataset: Dataset, series: int) -> tuple[Instant, Instant] | N
     """First and last time of a series; None without rows."""
     mark = "?" if tx.name == "sqlite" else "%s"
     tx.cursor.execute(
-        f"SELECT {_micros(tx, 'min(time)')}, {_micros(tx, 'max(time)')} FROM {dataset.table} WHERE series = {mark}",
+        f"SELECT {micros(tx, 'min(time)')}, {micros(tx, 'max(time)')} FROM {dataset.table} WHERE series = {mark}",
         (series,),
     )
     first, last = tx.cursor.fetchone()
@@ -462,10 +472,10 @@ def content(tx: Tx, dataset: Dataset, series: int, within: Span) -> tuple[int, s
 def jumps(tx: Tx, dataset: Dataset, series: int, within: Span) -> list[tuple[Instant | None, Instant]]:
     """Neighbouring rows of `within` more than one period apart: (time, next time); the first one is (None, time)."""
     mark = "?" if tx.name == "sqlite" else "%s"
-    micros = _micros(tx, "time")
+    at = micros(tx, "time")
     step = dataset.period.total_seconds() * 1_000_000
     tx.cursor.execute(
-        f"SELECT prior, here FROM (SELECT lag({micros}) OVER (ORDER BY time) AS prior, {micros} AS here"
+        f"SELECT prior, here FROM (SELECT lag({at}) OVER (ORDER BY time) AS prior, {at} AS here"
         f" FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}) AS steps"
         f" WHERE prior IS NULL OR here - prior > {int(step)} ORDER BY here",
         (series, within.start, within.end),
@@ -491,7 +501,7 @@ def newest_in(tx: Tx, dataset: Dataset, series: int, within: Span) -> Instant | 
     """Time of the newest row in `within`."""
     mark = "?" if tx.name == "sqlite" else "%s"
     tx.cursor.execute(
-        f"SELECT {_micros(tx, 'max(time)')} FROM {dataset.table}"
+        f"SELECT {micros(tx, 'max(time)')} FROM {dataset.table}"
         f" WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}",
         (series, within.start, within.end),
     )
@@ -505,9 +515,9 @@ def samples(tx: Tx, dataset: Dataset, series: int, within: Span, edges: Sequence
     One look at the index for each, however many rows there are.
     """
     mark = "?" if tx.name == "sqlite" else "%s"
-    micros = _micros(tx, "time")
+    at_us = micros(tx, "time")
     look = (
-        f"SELECT {micros} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
+        f"SELECT {at_us} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)} AND time < {_bound(tx)}"
         " ORDER BY time LIMIT 1"
     )
     found: list[Instant] = []
@@ -528,7 +538,7 @@ def nth_newest(tx: Tx, dataset: Dataset, series: int, within: Span, number: int)
     """The time of the row that is the `number`-th from the end of a span; None where there are fewer."""
     mark = "?" if tx.name == "sqlite" else "%s"
     tx.cursor.execute(
-        f"SELECT {_micros(tx, 'time')} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)}"
+        f"SELECT {micros(tx, 'time')} FROM {dataset.table} WHERE series = {mark} AND time >= {_bound(tx)}"
         f" AND time < {_bound(tx)} ORDER BY time DESC LIMIT 1 OFFSET {int(number) - 1}",
         (series, within.start, within.end),
     )

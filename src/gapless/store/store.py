@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import StoreError, UsageError
-from gapless.store import rows
+from gapless.store import columns, rows
 from gapless.store.database import Database, Tx
 from gapless.store.postgres import Postgres
 from gapless.store.sqlite import SQLite, dbapi
@@ -53,7 +53,10 @@ class Store:
         return self.database.write(work, urgent=urgent, isolated=isolated)
 
     def prepare(self, datasets: Iterable[Dataset]) -> None:
-        """Make the data tables of datasets that are about to be used; one without columns has none."""
+        """Make the data tables of datasets that are to be used; one without columns has none.
+
+        Raises `StoreError` for a table with other columns than are declared.
+        """
         with self._making:
             for dataset in datasets:
                 if dataset.columns and dataset.table not in self._ready:
@@ -61,7 +64,11 @@ class Store:
                     self._ready.add(dataset.table)
 
     def _make(self, dataset: Dataset) -> None:
-        self.database.write(lambda tx: rows.create(tx, dataset), isolated=True)
+        def make(tx: Tx) -> None:
+            rows.create(tx, dataset)
+            columns.check(tx, dataset)
+
+        self.database.write(make, isolated=True)
 
     def close(self) -> None:
         """Close every connection."""

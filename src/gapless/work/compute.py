@@ -8,7 +8,7 @@ not computed but given up, with the input that is missing: `retry` takes exactly
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -31,6 +31,7 @@ from gapless.work.collect import Collect
 from gapless.work.derive import DATASETS, SOURCE, VERSION, Formula, Input, formula
 from gapless.work.elsewhere import datasets, store_of
 from gapless.work.processes import Processes
+from gapless.work.stretches import is_held
 
 
 class Strategy(StrEnum):
@@ -51,7 +52,7 @@ class Derived:
     base_url = ""
     datasets: Mapping[str, Dataset] = DATASETS
 
-    def __init__(self, chunk: int = 1_000) -> None:
+    def __init__(self, chunk: int = 100) -> None:
         #: Days of a chunk.
         self.chunk = chunk
 
@@ -131,9 +132,12 @@ class Compute(Collect):
             now=self.clock.now(),
         )
         if self.strategy is Strategy.PARALLEL:
-            return self.pool.run(_elsewhere, self.store.url, order)
+            return self.pool.run(_elsewhere, self.store.url, order, is_wanted=self.is_wanted)
         with self.store.read() as tx:
             return computed(tx, self.datasets, self.formula, order)
+
+    #: Whether anybody waits for what it computes.
+    is_wanted: Callable[[], bool] = lambda: True
 
     def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:  # noqa: ARG002
         """Commit the days of a stretch, and those that were given up; raises `LeaseLost`."""
@@ -307,6 +311,7 @@ class Computing:
             chunk=int(params.get("chunk", self.source.chunk)),
             pool=self.pool,
             segment=lease.segment,
+            is_wanted=lambda: is_held(self.store, lease),
         )
 
 

@@ -51,6 +51,14 @@ DATASETS = {
             ),
             "AAPL",
         ),
+        _dataset(
+            "user.fear_greed",
+            (
+                Column(name="score", type=Type.FLOAT, doc="0 extreme fear … 100 extreme greed, as it was published"),
+                Column(name="band", type=Type.TEXT, nullable=True, doc="as it was published, in small letters"),
+            ),
+            "CNN",
+        ),
     )
 }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
+from gapless.core.grid import Steps
 from gapless.core.pacing import Limit
 from gapless.core.page import Shape
 from gapless.core.segment import Lease
@@ -17,8 +20,24 @@ from gapless.work.base import OWN
 from gapless.work.reparse import STRETCH
 from gapless.work.stretches import Effect, Stretches
 
-#: Goes over a stretch of a series, and says what is to be changed.
-Verb = Callable[[Dataset, Lease, Span], Effect]
+
+class Verb(Protocol):
+    """One of them."""
+
+    def cells(self, dataset: Dataset) -> int:
+        """Most cells that one transaction goes over."""
+        ...
+
+    def go(self, dataset: Dataset, lease: Lease, span: Span) -> Effect:
+        """Go over a stretch of a series, and say what is to be changed."""
+        ...
+
+
+def periods(dataset: Dataset, number: int) -> int:
+    """So many periods of a dataset in cells of its grid: a grid of seconds has many in a day."""
+    if not isinstance(dataset.grid, Steps):
+        return number
+    return max(1, dataset.period // timedelta(microseconds=1) // dataset.grid.step) * number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +67,7 @@ class Migrate:
         return Stretches(
             store=self.store,
             dataset=dataset,
-            shape=self.shape(dataset, lease.segment.name),
+            shape=Shape(rows=verb.cells(dataset), jumps_back=False),
             lease=lease,
-            go=lambda its, span: verb(dataset, its, span),
+            go=lambda its, span: verb.go(dataset, its, span),
         )

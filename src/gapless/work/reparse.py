@@ -55,6 +55,10 @@ class Reparse:
     clock: Clock
     source: Callable[[Dataset], Source]
 
+    def cells(self, dataset: Dataset) -> int:  # noqa: ARG002  the form of a verb
+        """All of a series, where periods are years."""
+        return STRETCH
+
     def reader(self, dataset: Dataset) -> Rereading:
         """What reads the answers of a dataset; raises `UsageError` where none are kept."""
         source = self.source(dataset)

@@ -19,7 +19,7 @@ from gapless.core.job import Job
 from gapless.core.lazily import pl
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Row, Shape
-from gapless.core.rules import Finding, Level, Scene, Severity, check
+from gapless.core.rules import Finding, Level, Scene, Severity, check, gathered
 from gapless.core.segment import Lease
 from gapless.core.span import DOOM, Instant, Span, intersect, iso, moment, subtract
 from gapless.core.words import counted_word
@@ -29,6 +29,7 @@ from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.work.base import OWN
 from gapless.work.calendars import sessions
+from gapless.work.peers import disagreements
 from gapless.work.stretches import Effect, Stretches
 
 #: Cells of a stretch, and rows before and after it that rules may look at.
@@ -108,6 +109,8 @@ class Validate:
         if level is Level.COMPREHENSIVE:
             found += self._differs(dataset, lease.segment.name, scene)
             found += self._aggregates(dataset, lease.segment.name, scene)
+            with self.store.read() as tx:
+                found += disagreements(tx, self.datasets, scene, lease.segment.name)
         inside = frame["time"].dt.epoch("us").is_between(span.start, span.end, closed="left")
         return found, int(inside.sum())
 
@@ -132,7 +135,7 @@ class Validate:
     def _aggregates(self, dataset: Dataset, name: str, scene: Scene) -> list[Finding]:
         """Records that finer ones must add up to, where those are covered."""
         finer = self.datasets.get(dataset.parts)
-        if finer is None or not isinstance(dataset.grid, Steps) or not scene.rows.height:
+        if finer is None or not scene.rows.height:
             return []
         within = _bounded(scene)
         with self.store.read() as tx:
@@ -141,7 +144,7 @@ class Validate:
                 return []
             known = [part for one in coverage.spans(tx, its, within) if (part := one.clip(within))]
             frame = rows.frame(tx, finer, its, within) if known else rows.empty(finer)
-        return _rebuilt(scene, dataset.grid.step, frame, known, finer.name)
+        return gathered(_rebuilt(scene, frame, known, finer.name))
 
 
 def _is_last(dataset: Dataset, name: str, job: Job, span: Span) -> bool:
@@ -268,10 +271,26 @@ def _plain(frame: pl.DataFrame) -> list[Row]:
     return frame.with_columns(pl.col(name).dt.epoch("us") for name in times).rows()
 
 
-def _rebuilt(scene: Scene, step: int, frame: pl.DataFrame, known: list[Span], finer: str) -> list[Finding]:
+def _cells(scene: Scene) -> pl.DataFrame:
+    """The cells from the first record of a stretch to the last final one, from `at` to `until`."""
+    grid, times = scene.dataset.grid, scene.rows["time"].dt.epoch("us")
+    first, last = grid.floor(times[0]), min(times[-1], scene.frontier)
+    if isinstance(grid, Steps):
+        starts = pl.int_range(first, last + 1, grid.step, eager=True)
+        return pl.DataFrame({"at": starts, "until": starts + grid.step})
+    bounds = [first]
+    while bounds[-1] <= last:
+        bounds.append(grid.add(bounds[-1], 1))
+    return pl.DataFrame({"at": bounds[:-1], "until": bounds[1:]}, schema={"at": pl.Int64, "until": pl.Int64})
+
+
+def _rebuilt(scene: Scene, frame: pl.DataFrame, known: list[Span], finer: str) -> list[Finding]:
     """Coarse records against what fine ones add up to, for cells that are covered as a whole on the fine side."""
-    cell = (pl.col("time").dt.epoch("us") // step * step).alias("at")
-    made = frame.group_by(cell, maintain_order=True).agg(
+    cells = _cells(scene)
+    placed = frame.with_columns(within=pl.col("time").dt.epoch("us")).join_asof(
+        cells.with_columns(within=pl.col("at")).set_sorted("within"), on="within"
+    )
+    made = placed.group_by("at", maintain_order=True).agg(
         pl.col("open").first().alias("open_"),
         pl.col("high").max().alias("high_"),
         pl.col("low").min().alias("low_"),
@@ -282,9 +301,11 @@ def _rebuilt(scene: Scene, step: int, frame: pl.DataFrame, known: list[Span], fi
     mine = scene.rows.with_columns(at=pl.col("time").dt.epoch("us"))
     whole = pl.lit(value=False)
     for part in known:
-        whole = whole | ((pl.col("at") >= part.start) & (pl.col("at") + step <= part.end))
-    joined = mine.join(made, on="at", how="full", coalesce=True).filter(
-        whole & (pl.col("at") >= scene.span.start) & (pl.col("at") < scene.span.end)
+        whole = whole | ((pl.col("at") >= part.start) & (pl.col("until") <= part.end))
+    joined = (
+        mine.join(made, on="at", how="full", coalesce=True)
+        .join(cells, on="at", how="inner")
+        .filter(whole & (pl.col("at") >= scene.span.start) & (pl.col("at") < scene.span.end))
     )
     exact = [pl.col(name).ne_missing(pl.col(f"{name}_")) for name in ("open", "high", "low", "close")]
     sums = [
@@ -300,7 +321,7 @@ def _rebuilt(scene: Scene, step: int, frame: pl.DataFrame, known: list[Span], fi
         found.append(
             Finding(
                 rule="aggregate",
-                span=Span(at, at + step),
+                span=Span(at, row["until"]),
                 severity=Severity.ERROR,
                 evidence=f"{finer} adds up to something else: {'; '.join(parts)}",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,11 +43,34 @@ class Finding:
     rows: int = 1
 
 
+#: Findings of one rule in one stretch that are told one by one; what is more becomes one finding.
+MOST = 200
+
+
+def gathered(told: Sequence[Finding]) -> list[Finding]:
+    """Findings of one rule, in order: those beyond `MOST` as one."""
+    if len(told) <= MOST:
+        return list(told)
+    rest = told[MOST - 1 :]
+    more = Finding(
+        rule=rest[0].rule,
+        span=Span(min(one.span.start for one in rest), max(one.span.end for one in rest)),
+        severity=rest[0].severity,
+        evidence=f"{len(rest):,} more, beginning with: {rest[0].evidence}",
+        rows=sum(one.rows for one in rest),
+    )
+    return [*told[: MOST - 1], more]
+
+
 #: What a row with a warning costs, next to one with an error.
 DOUBT = 0.25
 
 
 def score(findings: Iterable[Finding], rows: int) -> float:
     """From 100 (nothing found) down to 0: the part of the rows nobody has to doubt. 100 for no rows and no findings."""
-    lost = sum(one.rows * (1.0 if one.severity is Severity.ERROR else DOUBT) for one in findings)
+    return score_of(sum(one.rows * (1.0 if one.severity is Severity.ERROR else DOUBT) for one in findings), rows)
+
+
+def score_of(lost: float, rows: int) -> float:
+    """The same of the sum of rows that findings cast doubt on."""
     return round(100 * max(0.0, 1 - lost / max(rows, 1, lost)), 4)

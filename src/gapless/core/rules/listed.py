@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 from gapless.core.lazily import pl
 from gapless.core.rules import basic, presence, prices
-from gapless.core.rules.finding import Finding, Level, Severity
+from gapless.core.rules.finding import Finding, Level, Severity, gathered
 from gapless.core.rules.scene import Flaw, Scene
 from gapless.core.span import Span
-
-#: Findings of one rule in one stretch that are told one by one; what is more becomes one finding.
-MOST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +110,4 @@ def _told(scene: Scene, rule: Rule, hit: pl.Series, flaw: Flaw) -> list[Finding]
         )
         for start, last, evidence, key, rows in grouped.select("start", "last", "evidence", "key", "rows").iter_rows()
     ]
-    if len(told) <= MOST:
-        return told
-    rest = told[MOST - 1 :]
-    more = Finding(
-        rule=rule.name,
-        span=Span(min(one.span.start for one in rest), max(one.span.end for one in rest)),
-        severity=rule.severity,
-        evidence=f"{len(rest):,} more, beginning with: {rest[0].evidence}",
-        rows=sum(one.rows for one in rest),
-    )
-    return [*told[: MOST - 1], more]
+    return gathered(told)

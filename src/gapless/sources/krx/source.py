@@ -6,10 +6,12 @@ What a reply to `basDd=D` proves; all is cut at the frontier, which stands at 10
 |---|---|
 | 200 with records of day D | day D of that market, with the weekend after a Friday |
 | 200 with an empty `OutBlock_1` | day D: nothing was traded. Of the last two weeks only for a day: it may come late |
-| 200 with records of another day | nothing: the reply is bad |
+| 200 with records of another day, or with one that cannot be true | nothing: the reply is bad |
+| 200 without `OutBlock_1`, or with records that miss a field | nothing: the answer has changed; the job is held |
 | 401, 403 | nothing: the key is refused, or the service is not approved for it; the job is held |
 | 429 | nothing; everybody waits |
-| another status, a page, a cut body | nothing; again later |
+| 408, 500 and above, a page, a cut body | nothing; again later |
+| another status | nothing; the job is held |
 
 Nothing before 4 January 2010 is served. Limits: 10,000 calls a day and key; no number a second is published, 5 is ours.
 Paths, header, day parameter and quota are from the project's notes on KRX; the names of the fields and the wording of

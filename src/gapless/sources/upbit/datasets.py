@@ -79,8 +79,8 @@ def _unit(unit: str, path: str, grid: Grid, axis: Axis, period: int, retention: 
         columns=_CANDLE + _DAILY if daily else _CANDLE,
         retention=retention,
         period=timedelta(microseconds=period),
-        # A second may be forgotten, a week begins on Monday and a month is no step: minutes make what lies between.
-        parts="upbit.candles.1m" if MINUTE < period <= DAY else "",
+        # A second may be forgotten; minutes make what is no longer than a day, days the rest.
+        parts="" if period <= MINUTE else "upbit.candles.1m" if period <= DAY else "upbit.candles.1d",
         example="KRW-BTC",
         pattern=r"[A-Z0-9]{2,10}-[A-Z0-9.]{1,20}",
     )
