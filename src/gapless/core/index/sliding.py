@@ -78,10 +78,13 @@ def _pooled(value: Values, rows: int) -> State:
     def join(newer: State, older: State, _: int, __: int) -> State:
         (count, summed, squares), (others, their_sum, their_squares) = newer, older
         both = count + others
-        apart = _apart(count, summed, others, their_sum)
-        weight = count * others * both
         # Where one window is empty, nothing is apart.
-        np.divide(apart, weight, out=apart, where=weight > 0)
+        weight = np.divide(others, count * both, out=np.zeros_like(both), where=count > 0)
+        ratio = np.divide(count, others, out=np.zeros_like(both), where=others > 0)
+        apart = their_sum * ratio
+        apart -= summed
+        apart *= apart
+        apart *= weight
         apart += squares
         apart += their_squares
         return both, summed + their_sum, apart
@@ -99,21 +102,16 @@ def _pooled_whole(value: Values, rows: int) -> State:
 
     def join(newer: State, older: State, width: int, other: int) -> State:
         (summed, squares), (their_sum, their_squares) = newer, older
-        apart = _apart(float(width), summed, float(other), their_sum)
-        apart /= float(width) * float(other) * float(width + other)
+        # Of two windows of one width the ratio is 1, and leaves the bits as they are.
+        apart = their_sum - summed if width == other else their_sum * (width / other) - summed
+        apart *= apart
+        apart *= other / (width * (width + other))
         apart += squares
         apart += their_squares
         return summed + their_sum, apart
 
     sums, squares = _last((value, np.zeros_like(value)), rows, join)
     return np.full_like(sums, rows), sums, squares
-
-
-def _apart(count: Values | float, summed: Values, others: Values | float, their_sum: Values) -> Values:
-    apart = count * their_sum
-    apart -= others * summed
-    apart *= apart
-    return apart
 
 
 def _last(one: State, rows: int, join: Join) -> State:
