@@ -24,7 +24,9 @@ NAMES = [
     "dividends",
     "enrich",
     "server",
+    "pages",
     "derived",
+    "jobs",
 ]
 
 

@@ -1,8 +1,8 @@
-"""Valuing events: wall time against the provider's pace, what engine and database take of it, and the one-by-one way.
+"""Valuing events: wall time against the provider's pace, the one-by-one way, and what engine and database take of it.
 
 136,954 events of 5,000 companies, skewed as in life, take 53 minutes at 750 calls a minute. Here the provider's minute
-is shorter (`SCALE`), and short runs take a sample of the companies. Engine and database are measured apart, without
-questions: making the job, claiming, writing values, proving, ending.
+is shorter (`SCALE`), and a run takes a sample of the companies in the same proportions. Engine and database are
+measured apart, without questions and arithmetic: making the job, claiming, writing values, proving, ending.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import gc
 import resource
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -22,35 +24,47 @@ from bench import rig, table
 from gapless.app import Gapless, enriching
 from gapless.app.enriching import Columns
 from gapless.core.dataset import Dataset
+from gapless.core.events import EVENTS
 from gapless.core.job import JobState, Kind
 from gapless.core.pacing import SAFETY
 from gapless.core.segment import Lease
 from gapless.core.span import DAY, instant, moment
+from gapless.core.valuation import value
 from gapless.sandbox.process import SandboxProcess
 from gapless.sources.fmp.records import ENDPOINTS
 from gapless.testing.dart import MovedClock
+from gapless.testing.databases import fresh_database, postgres_server
 from gapless.testing.fmp import NOW, fmp_settings
 from gapless.work import enrich
+from gapless.work.answers import inputs_of
+from gapless.work.sessions import exchange_of
 
-EVENTS, COMPANIES = 136_954, 5_000
+NUMBER, COMPANIES = 136_954, 5_000
 #: Calls a minute of the provider's plan, and how much faster its minute is here.
 PER_MINUTE, SCALE = 750, 3.2
+#: Events of the sample that goes one by one.
+ALONE = 12
 COLUMNS = Columns(ticker="ticker", time="at", kind="kind", id="id")
 FIRST, LAST = instant(datetime(2020, 1, 1, tzinfo=UTC)), instant(datetime(2025, 12, 1, tzinfo=UTC))
 
 
 def run(*, long: bool) -> Iterator[table.Line]:
-    """The whole at the provider's pace, the engine apart, and one by one."""
-    companies = 400 if long else 40
+    """The whole at the provider's pace, one by one, and the engine apart on both databases."""
+    companies = 1_000 if long else 250
     with SandboxProcess("fmp", now=NOW, plan="premium", minute_s=60 / SCALE, years=9) as provider:
         yield from _paced(provider, companies)
-    yield from _engine(COMPANIES if long else 1_000)
+    with postgres_server() as server, fresh_database(server) as url, rig.folder() as folder:
+        yield from _engine(COMPANIES if long else 1_000, f"sqlite:///{folder / 'b.db'}")
+        yield from _engine(COMPANIES if long else 500, url)
+        yield from _statements(f"sqlite:///{folder / 'c.db'}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    yield table.at_most("memory at its peak", peak, 500, 1, "MB")
 
 
 def sizes(companies: int) -> list[int]:
     """Events of each company: a few have hundreds, most a handful; in proportion 136,954 of 5,000."""
     weights = [1 / (place + 20) ** 0.7 for place in range(companies)]
-    share = EVENTS * companies / COMPANIES / sum(weights)
+    share = NUMBER * companies / COMPANIES / sum(weights)
     return [max(1, round(share * weight)) for weight in weights]
 
 
@@ -66,34 +80,45 @@ def rows(companies: int) -> list[dict[str, Any]]:
 
 def _paced(provider: SandboxProcess, companies: int) -> Iterator[table.Line]:
     rate = PER_MINUTE / 60 * SCALE
+    listed = rows(companies)
+    # Loading a calendar takes seconds, once a process: nothing in an hour, much in a minute.
+    exchange_of("T0")
     with rig.folder() as folder:
         settings = replace(fmp_settings(f"sqlite:///{folder / 'a.db'}", provider), rates={"fmp": rate}, slots=10)
         with gapless.open(settings=settings, clock=MovedClock(NOW)) as history:
-            _add(history, rows(companies))
-            seconds, job = _timed(history)
-            assert job == JobState.DONE, job
-        stats = provider.stats()
-    calls, least = stats["requests"], len(ENDPOINTS) * companies
+            _add(history, listed)
+            seconds = _timed(history)
+            stats = provider.stats()
+            calls, refused = stats["requests"], stats["by_status"].get("429", 0)
+            each = _one_by_one(history)
     yield table.at_most(
-        f"wall time, {sum(sizes(companies)):,} events of {companies:,} companies",
+        f"wall time, {len(listed):,} events of {companies:,} companies",
         seconds,
         calls / (rate * SAFETY),
         1.05,
         "s",
         f"{calls:,} calls at {rate * SAFETY:.1f}/s",
     )
-    yield table.at_most("calls / questions × companies", calls, least, 1.5, "calls", "pages of targets beside")
-    refused = stats["by_status"].get("429", 0)
+    yield table.at_most("calls / questions × companies", calls, len(ENDPOINTS) * companies, 1.5, "calls", "with pages")
     yield table.Line(name="refusals", measured=str(refused), limit="", ratio=None, hold="0", ok=refused == 0)
-    one_by_one = sum(sizes(companies)) * len(ENDPOINTS) / (rate * SAFETY)
-    yield table.at_least("one by one (each event asks for itself)", one_by_one, seconds, 10, "s", "at the same pace")
+    yield table.at_least(
+        f"one by one, from {ALONE} events", each * len(listed), seconds, 10, "s", "by company, at the same pace"
+    )
 
 
-def _timed(history: Gapless) -> tuple[float, str]:
+def _one_by_one(history: Gapless) -> float:
+    """Seconds an event takes that asks everything for itself and is written alone."""
+    alone = [{"id": "0", "ticker": f"A{place}", "at": moment(LAST), "kind": "earnings"} for place in range(ALONE)]
+    _add(history, alone)
+    return sum(_timed(history, [str(one["ticker"])]) for one in alone) / ALONE
+
+
+def _timed(history: Gapless, tickers: Sequence[str] = ()) -> float:
     began = time.monotonic()
-    job = history.create(enriching.wish(history, "bench")).job
+    job = history.create(enriching.wish(history, "bench", tickers)).job
     state = history.run(job.id).wait(every=0.05)
-    return time.monotonic() - began, state
+    assert state == JobState.DONE, state
+    return time.monotonic() - began
 
 
 class _Canned(enrich.Valuing):
@@ -110,47 +135,54 @@ class _NoQuestions(enrich.Enrich):
         return _Canned(self, lease, dataset)
 
 
-def _engine(companies: int) -> Iterator[table.Line]:
-    """Everything but questions and arithmetic."""
-    with rig.folder() as folder, SandboxProcess("fmp", now=NOW, years=9) as provider:
+@contextmanager
+def _unasking(url: str, listed: Sequence[dict[str, Any]], most: int) -> Iterator[Gapless]:
+    """A history whose events have values without a question and without arithmetic; `most` events a company."""
+    with SandboxProcess("fmp", now=NOW, years=9) as provider:
         provider.control(unlimited=True)
-        settings = replace(fmp_settings(f"sqlite:///{folder / 'b.db'}", provider), slots=4)
+        settings = replace(fmp_settings(url, provider), slots=4)
         with gapless.open(settings=settings, clock=MovedClock(NOW)) as history:
-            listed = rows(companies)
-            began = time.monotonic()
             _add(history, listed)
-            yield table.Line(
-                name=f"import of {len(listed):,} events",
-                measured=f"{time.monotonic() - began:.1f} s",
-                limit="",
-                ratio=None,
-                hold="",
-            )
-            _Canned.told = _sample(history, max(sizes(companies)))
-            usual = history.catalogue.chores[Kind.ENRICH]
-            assert isinstance(usual, enrich.Enrich)
-            history.catalogue.chores[Kind.ENRICH] = _NoQuestions(
+            _Canned.told = _sample(history, most)
+            usual = enriching.chore(history)
+            free = _NoQuestions(
                 history.store, usual.fmp, history.clock, lambda: usual.limit(history.dataset("events")), endpoints=()
             )
-            gc.collect()
-            seconds, state = _timed(history)
-            assert state == JobState.DONE, state
-    share = companies / COMPANIES
-    yield table.at_most(
-        f"engine and database, {len(listed):,} events of {companies:,}", seconds, 10 * share, 1, "s", "10 s for 5,000"
+            history.catalogue.chores[Kind.ENRICH] = lambda: free
+            yield history
+
+
+def _engine(companies: int, url: str) -> Iterator[table.Line]:
+    """Everything but questions and arithmetic."""
+    listed = rows(companies)
+    with _unasking(url, listed, max(sizes(companies))) as history:
+        gc.collect()
+        seconds, name = _timed(history), history.store.database.name
+    what = f"engine and {name}, {len(listed):,} events of {companies:,}"
+    yield table.at_most(what, seconds, 10 * companies / COMPANIES, 1, "s", "10 s for 5,000")
+
+
+def _statements(url: str) -> Iterator[table.Line]:
+    """How often the values of a company are written: SQLite tells every statement that it begins."""
+    companies = 50
+    listed, seen = rows(companies), list[str]()
+    with _unasking(url, listed, max(sizes(companies))) as history:
+        history.store.write(lambda tx: tx.cursor.connection.set_trace_callback(lambda said: seen.append(said[:80])))
+        _timed(history)
+    kinds = [said.split(" SET ")[0] for said in seen]
+    # One prepared statement with many rows is told once for each row.
+    bulk = f"UPDATE {EVENTS.table}"
+    updates = sum(kind == bulk != before for before, kind in pairwise(["", *kinds]))
+    others = sum(kind != bulk for kind in kinds)
+    yield table.at_most("updates of events / companies", updates, companies, 1, "")
+    yield table.Line(
+        name="other statements a company", measured=f"{others / companies:.1f}", limit="", ratio=None, hold=""
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield table.at_most("memory at its peak", peak, 500, 1, "MB")
 
 
 def _sample(history: Gapless, count: int) -> pl.DataFrame:
     """Values of one company at so many moments, of real answers."""
-    from gapless.core.valuation import value
-    from gapless.work.answers import inputs_of
-    from gapless.work.sessions import exchange_of
-
-    chore = history.catalogue.chores[Kind.ENRICH]
-    assert isinstance(chore, enrich.Enrich)
+    chore = enriching.chore(history)
     told = {one.name: chore.fmp.ask(one, "T0", datetime(2018, 1, 1, tzinfo=UTC).date()).records for one in ENDPOINTS}
     at = pl.Series([FIRST + (LAST - FIRST) * number // count for number in range(count)])
     asked = pl.DataFrame({"event": range(count), "at": at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")})

@@ -36,6 +36,7 @@ MOVING = 10
 #: An answer may take so many times as long as one that does nothing: 200 ms on a quiet machine.
 HOLD = 25.0
 READERS = (1, 50, 200)
+ACCOUNT, PASSWORD = "bench", "a password of a bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def run(*, long: bool) -> Iterator[table.Line]:
     times, seconds = (600, 20.0) if long else (150, 6.0)
     with rig.folder() as place, rig.history_at(f"sqlite:///{place / 'history.db'}", rig.NOWHERE) as history:
         history.dataset(rig.CANDLES.name)
-        series_ids = history.store.write(_fill)
-        with _served(history, place) as server:
+        series_ids = history.store.write(fill)
+        with served(history, place) as server:
             with server.client() as api:
                 yield from _answers(api, times)
             with _moving(history, series_ids):
@@ -65,7 +66,7 @@ def run(*, long: bool) -> Iterator[table.Line]:
                     yield _watched(server, readers, seconds)
 
 
-def _fill(tx: Tx) -> list[int]:
+def fill(tx: Tx) -> list[int]:
     """The jobs, the newest of them running, each over a series of its own."""
     made: list[int] = []
     whole = rig.minutes_before(rig.END, MINUTES)
@@ -110,6 +111,9 @@ def _answers(api: httpx.Client, times: int) -> Iterator[table.Line]:
         ("list, newest 60", "/api/batch/jobs?limit=60"),
         ("list, by name, from 5,000 on", "/api/batch/jobs?limit=60&sort=name&offset=5000"),
         ("list, search", "/api/batch/jobs?limit=60&q=job+77"),
+        ("list, by progress", "/api/batch/jobs?limit=60&sort=-percent"),
+        ("list, by failures", "/api/batch/jobs?limit=60&sort=-fail"),
+        ("list, by time left", "/api/batch/jobs?limit=60&sort=-eta"),
         ("list, running", "/api/batch/jobs?limit=60&state=running"),
         ("heatmap, 50 series, 1 M cells", "/api/coverage?dataset=upbit.candles.1m&q=KRW-R&limit=50"),
         ("metrics", "/api/batch/metrics"),
@@ -209,10 +213,10 @@ def _extend(tx: Tx, chosen: list[int], page: Span) -> None:
 
 
 @contextmanager
-def _served(history: Gapless, place: Path) -> Iterator[Server]:
+def served(history: Gapless, place: Path) -> Iterator[Server]:
     """The server, until the block ends."""
-    history.accounts.add("bench", Role.ADMIN, "a password of a bench")
-    _, token = history.accounts.add_token("bench", "bench", Role.ADMIN)
+    history.accounts.add(ACCOUNT, Role.ADMIN, PASSWORD)
+    _, token = history.accounts.add_token(ACCOUNT, "bench", Role.ADMIN)
     history.store.write(audit.seal)
     env = {**os.environ, "GAPLESS_DATABASE_URL": f"sqlite:///{place / 'history.db'}"}
     command = [sys.executable, "-m", "gapless.cli", "serve", "--port", "0", "--slots", "0"]

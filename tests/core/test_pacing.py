@@ -109,6 +109,37 @@ def test_live_takes_the_next_departure_from_a_busy_backfill(start):
     assert live.at <= now + 2 * UPBIT.step
 
 
+@given(rates, questions)
+def test_the_daily_collection_is_between_live_and_backfill(rate, asked):
+    """Where backfill may go the daily collection may too, and no later; nor is it ever before live."""
+    budget = Budget(key="b", rate=rate)
+    now = NOW
+    for pause, live in asked:
+        now += pause
+        after = [reserve(budget, now, live=False, daily=daily)[1] for daily in (True, False)]
+        results = [reserve(budget, now, live=True)[1], *after]
+        for faster, slower in pairwise(results):
+            assert isinstance(faster, Grant) or (isinstance(slower, Later) and faster.at <= slower.at)
+        budget, _ = reserve(budget, now, live=live)
+
+
+@given(rates, st.integers(2, 40))
+def test_a_daily_collection_that_asks_at_once_is_delayed_by_no_backfill(rate, wanted):
+    """However many backfills wait for each departure: after the one that is out, the next ones are the daily's."""
+    budget = Budget(key="b", rate=rate)
+    budget, _ = grant(budget, NOW)
+    out, asks = budget.tat, {True: NOW, False: NOW}
+    left: list[tuple[int, bool]] = []
+    while sum(daily for _, daily in left) < wanted:
+        daily = min(asks, key=lambda one: (asks[one], one))
+        budget, result = reserve(budget, asks[daily], live=False, daily=daily)
+        if isinstance(result, Grant):
+            left.append((result.at, daily))
+        asks[daily] = max(result.at, asks[daily] + 1) if isinstance(result, Later) else asks[daily]
+    assert all(daily for _, daily in left)
+    assert left[0][0] <= out
+
+
 @pytest.mark.parametrize("rate", [1.0, 10.0, 150.0, 2000.0])
 def test_a_busy_queue_uses_95_percent_of_the_limit(rate):
     """Slower than need be is a cost too: asking again when told, backfill alone gets its whole rate."""
@@ -240,6 +271,17 @@ def test_interactive_reads_keep_a_fiftieth_of_the_day():
     budget, _ = grant(budget, NOW, live=True)
     budget, _ = grant(budget, NOW, live=True)
     assert later(budget, NOW, live=True).reason == "quota"
+
+
+def test_backfills_leave_a_hundredth_of_the_day_to_the_daily_collection():
+    """A backfill that has eaten the quota must not cost it the day; the last hundredth is for reads."""
+    budget = replace(Budget(key="naver", rate=None, daily=1000), used=980, day=NOW // DAY)
+    assert later(budget, NOW).reason == "quota"
+    for _ in range(10):
+        budget, result = reserve(budget, NOW, live=False, daily=True)
+        assert isinstance(result, Grant)
+    assert isinstance(reserve(budget, NOW, live=False, daily=True)[1], Later)
+    grant(budget, NOW, live=True)
 
 
 def test_a_batch_never_exceeds_what_is_left_of_the_day():

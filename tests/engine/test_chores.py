@@ -142,6 +142,21 @@ def test_one_that_was_left_goes_on_where_it_was(history: Gapless, walk: Walk) ->
     assert len(walk.went) == 24
 
 
+def test_progress_over_many_series_is_what_was_proven_also_after_a_restart(history: Gapless, walk: Walk) -> None:
+    """It is read in one look; series that were not begun, and those that were gone over, are counted together."""
+    names = [f"KRW-S{number}" for number in range(20)]
+    job = make(history, *names, hours=2)
+    for steps in (1, 2, 8):
+        assert history.step(job.id, steps) == steps
+        seen = history.progress(job.id)
+        assert (seen.processed, seen.total) == (60 * len(walk.went), 20 * 2 * 60)
+        assert seen.requests_left == 40 - len(walk.went)
+        assert sum(seen.bar) / len(seen.bar) == pytest.approx(seen.processed / seen.total)
+    with gapless.open(settings=history.settings) as opened:
+        again = opened.progress(job.id)
+        assert (again.processed, again.bar, again.ends) == (seen.processed, seen.bar, seen.ends)
+
+
 def test_a_lost_lease_leaves_nothing_behind(history: Gapless, walk: Walk) -> None:
     """Whoever comes back from the dead has its effect refused together with its proof."""
     job = make(history, "KRW-BTC")

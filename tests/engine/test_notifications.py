@@ -122,6 +122,34 @@ def test_a_webhook_is_signed_so_that_the_receiver_can_trust_it(
     assert history.deliveries.tick() == 0
 
 
+def test_an_address_is_tried_out(history: Gapless, receiver: Receiver) -> None:
+    """At once, signed, also while it is switched off; nothing is stored, and no address is in what is said."""
+    add(history, receiver)
+    history.notifications.enable("hook", enabled=False)
+    hook = history.notifications.get("hook")
+    assert history.deliveries.test(hook).error == ""
+    (heard,) = receiver.heard
+    assert msgspec.json.decode(heard.body)["type"] == "test"
+    assert heard.headers["webhook-signature"].startswith("v1,")
+    receiver.status = 500
+    assert history.deliveries.test(hook).error == "it answered 500"
+    assert history.deliveries.recent() == []
+
+
+def test_the_last_delivery_of_each_is_known(history: Gapless, receiver: Receiver) -> None:
+    """And deliveries are listed a page at a time."""
+    add(history, receiver)
+    add(history, receiver, "failed", name="pager")
+    cancelled(history)
+    cancelled(history, "KRW-ETH")
+    assert history.deliveries.last() == {}
+    assert history.deliveries.tick() == 2
+    newest, before = history.deliveries.recent()
+    assert list(history.deliveries.last().values()) == [newest]
+    assert history.deliveries.recent(below=newest.id) == [before]
+    assert history.deliveries.recent(state="failed") == []
+
+
 def test_each_wants_what_it_wants(history: Gapless, receiver: Receiver) -> None:
     """A pager hears of failures only."""
     add(history, receiver, "failed", name="pager")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import polars as pl
@@ -16,8 +17,9 @@ import gapless
 from gapless.app import Gapless, enriching, outside
 from gapless.app.enriching import Columns
 from gapless.app.history import owner
+from gapless.app.sectors import compare
 from gapless.core.errors import UsageError
-from gapless.core.events import EVENTS, VALUED
+from gapless.core.events import COMPARED, EVENTS, VALUED
 from gapless.core.job import JobState
 from gapless.core.span import instant
 from gapless.core.valuation import VALUES
@@ -27,6 +29,8 @@ from gapless.store.sqlite import dbapi
 from gapless.testing.dart import MovedClock
 from gapless.testing.fmp import NOW, fmp_settings
 
+#: Before events were compared with their sector.
+OLD = "UPDATE alembic_version SET version_num = '0010'"
 COLUMNS = Columns(ticker="ticker", time="at", kind="kind", id="id")
 
 
@@ -193,6 +197,54 @@ def test_a_company_that_had_to_wait_keeps_its_answers(sqlite_history, fmp):
     assert len(asked(fmp)) == 4
     assert sqlite_history.run(job.id).wait() == JobState.DONE
     assert set(asked(fmp).values()) == {1}
+
+
+# Sectors
+
+
+def test_events_are_compared_with_their_sector(history, fmp):
+    """With the others' ratios at earlier events; a new valuation makes a comparison void."""
+    tickers = ["AAPL", "MSFT", "NVDA", "ORCL", "IBM", "INTC", "AMD", "CSCO"]
+    rows = [
+        row(place, ticker, f"2024-0{1 + place // 4}-{10 + place}T12:00:00-05:00", sector="technology")
+        for place, ticker in enumerate(tickers)
+    ]
+    add(history, [*rows, row(99, "XOM", "2024-03-01T12:00:00-05:00")])
+    with pytest.raises(UsageError, match="fact"):
+        compare(history)
+    assert run(history).state == JobState.DONE
+    told = compare(history)
+    assert (told.events, told.sectors) == (9, 1)
+    (alone,) = stored(history, "XOM")
+    assert alone["per_to_sector"] is None
+    assert "no sector" in json.loads(alone["sector_basis"])["reason"]
+    every = sorted((stored(history, ticker)[0] for ticker in tickers), key=lambda one: one["time"])
+    seen = 0
+    for place, event in enumerate(every):
+        before = [one["per"] for one in every[:place] if one["per"] is not None]
+        basis = json.loads(event["sector_basis"])
+        if event["per"] is None or len(before) < 5:
+            assert event["per_to_sector"] is None
+            assert basis["reason"]
+        else:
+            seen += 1
+            assert event["per_to_sector"] == pytest.approx(event["per"] / median(before) - 1)
+            assert datetime.fromisoformat(basis["to"]) < event["time"]
+    assert 0 < seen == told.compared
+    assert compare(history) == told
+    run(history, "CSCO", overwrite=True)
+    assert stored(history, "CSCO")[0]["sector_basis"] is None
+
+
+def test_a_table_of_an_older_version_gets_the_columns(database_url, fmp):
+    """Its events keep what they have."""
+    settings = fmp_settings(database_url, fmp)
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as before:
+        add(before)
+        for old in (*[f"ALTER TABLE {EVENTS.table} DROP COLUMN {name}" for name in COMPARED], OLD):
+            before.store.write(lambda tx, said=old: tx.cursor.execute(said))
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as after:
+        assert [one["per_to_sector"] for one in stored(after, "AAPL")] == [None] * 3
 
 
 # Import

@@ -14,7 +14,7 @@ import pytest
 
 from gapless.app import Gapless
 from gapless.core.errors import NotAllowed, UsageError
-from gapless.core.index.fear_greed import in_blocks
+from gapless.core.index.fear_greed import fear_greed
 from gapless.core.index.preset import preset
 from gapless.core.job import JobState
 from gapless.sandbox.krx.api import KEY
@@ -46,7 +46,7 @@ def one_pass(history: Gapless) -> pl.DataFrame:
     level = told(INDICES, "KOSPI").select("time", "close", pl.col("value").cast(pl.Float64))
     members = told(STOCKS, "KOSPI").select("time", "code", "close", pl.col("volume").cast(pl.Float64))
     days = level.join(bond, on="time", how="left", maintain_order="left")
-    found = in_blocks(days, preset("KOSPI"), timedelta(0), None, members)
+    found = fear_greed(days, preset("KOSPI"), members)
     return found.filter((pl.col("time") >= datetime(2012, 1, 1, tzinfo=UTC)) & pl.col("score").is_not_null())
 
 
@@ -160,11 +160,14 @@ def test_a_killed_computation_goes_on_where_it_was(
 
 
 def test_averages_are_derived_series_too(history: Gapless) -> None:
-    for dataset, rows in (("index.moving_average", 20), ("index.rsi", 14)):
-        series = f"krx.indices:KOSPI:코스피/{rows}"
-        assert history.compute(dataset, series, "2012-01-01", TO).wait() is JobState.DONE
-        frame = history.read(dataset, series, "2012-01-01", TO, fill=False)
-        assert frame.height > 300
+    """Many in one job, each in chunks of its own."""
+    for dataset, lengths in (("index.moving_average", (20, 60)), ("index.rsi", (14,))):
+        series = [f"krx.indices:KOSPI:코스피/{rows}" for rows in lengths]
+        running = history.compute(dataset, series, "2012-01-01", TO, params={"chunk": 100})
+        assert running.wait() is JobState.DONE
+        assert running.job.series_count == len(series)
+        for name in series:
+            assert history.read(dataset, name, "2012-01-01", TO, fill=False).height > 300
     close = history.read(INDICES, "KOSPI", "2010-01-04", TO, fill=False)["close"]
     mean = history.read("index.moving_average", "krx.indices:KOSPI:코스피/20", "2012-01-01", TO, fill=False)
     assert math.isclose(mean["value"][-1], close.tail(20).mean(), rel_tol=1e-12)  # type: ignore[arg-type]
@@ -175,6 +178,7 @@ def test_averages_are_derived_series_too(history: Gapless) -> None:
     [
         (INDEX, "", {}, "market: none is given"),
         (INDEX, "", {"market": "MOON"}, "no preset"),
+        (INDEX, ["KOSPI", "US"], {}, "for one market"),
         (INDEX, "", {"market": "KOSPI", "weights": {"momentum": 0.7}}, "sum to 0.7"),
         (INDEX, "", {"market": "KOSPI", "window": 3}, "window: 3 days"),
         (INDEX, "", {"market": "KOSPI", "strategy": "magic"}, "strategy"),

@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapless.core.errors import UsageError
-from gapless.core.index.fear_greed import banded, blocks, fear_greed, in_blocks
+from gapless.core.index.fear_greed import banded, fear_greed, within
 from gapless.core.index.preset import PRESETS, SEVEN, band, preset, with_weights
-from gapless.core.index.universe import together
 from gapless.core.index.windows import moving_average, relative_strength
 from gapless.core.span import instant
 
@@ -90,8 +89,7 @@ def test_the_index_is_what_an_independent_computation_says(case: str) -> None:
         published = [pl.Series(name, [chance.gauss(1, 0.2) for _ in range(inputs.height)]) for name in
                      ("put_call", "junk_bond")]  # fmt: skip
         inputs = inputs.with_columns(published)
-    given_inputs = inputs.join(together(MEMBERS), on="time", how="left", maintain_order="left")
-    ours = fear_greed(given_inputs, made)
+    ours = fear_greed(inputs, made, MEMBERS)
     theirs = reference.index(plain(inputs, MEMBERS), dict(made.weights), made.enough)
 
     assert ours["components"].to_list() == [count for _, count in theirs]
@@ -117,45 +115,35 @@ def test_no_day_looks_ahead(t: int, seed: int) -> None:
         pl.when(pl.col("time") > last).then(pl.col("close") * 3).otherwise(pl.col("close")).alias("close")
     )
     wanted = (instant(INPUTS["time"][t]), instant(INPUTS["time"][t]) + 1)
-    before = in_blocks(INPUTS, made, KST, wanted, MEMBERS)
+    before = within(fear_greed(INPUTS, made, MEMBERS), wanted)
     assert before.height == 1
-    assert before.equals(in_blocks(changed, made, KST, wanted, others))
-    assert before.equals(in_blocks(INPUTS.head(t + 1), made, KST, wanted, MEMBERS.filter(pl.col("time") <= last)))
+    assert before.equals(within(fear_greed(changed, made, others), wanted))
+    known = fear_greed(INPUTS.head(t + 1), made, MEMBERS.filter(pl.col("time") <= last))
+    assert before.equals(known.tail(1))
 
 
 @settings(max_examples=12)
-@given(st.lists(st.integers(252, 899), min_size=1, max_size=6, unique=True))
-def test_days_in_chunks_are_bit_for_bit_the_days_of_one_pass(cuts: list[int]) -> None:
-    """Chunks, a stream of single days and processes all compute through the same blocks."""
+@given(st.integers(0, 140), st.lists(st.integers(760, 899), min_size=1, max_size=4, unique=True))
+def test_days_in_chunks_are_bit_for_bit_the_days_of_one_pass(lost: int, cuts: list[int]) -> None:
+    """Chunks, a stream of single days and processes: a day needs its reach, and what lies before has no part in it."""
     made = preset("KOSPI")
-    whole = in_blocks(INPUTS, made, KST, None, MEMBERS)
-    edges = [0, *sorted(cuts), INPUTS.height]
-    times = [instant(one) for one in INPUTS["time"]]
-    parts = [
-        in_blocks(INPUTS, made, KST, (times[first], times[past - 1] + 1), MEMBERS) for first, past in pairwise(edges)
-    ]
-    assert pl.concat(parts).equals(whole)
+    whole = fear_greed(INPUTS, made, MEMBERS)
+    for first, past in pairwise([lost + made.reach - 1, *sorted(c for c in cuts if c > lost + made.reach), 900]):
+        begin = max(first - (made.reach - 1) - lost, 0)
+        days = INPUTS.slice(begin, past - begin)
+        listed = MEMBERS.filter(pl.col("time").is_between(days["time"][0], days["time"][-1]))
+        assert fear_greed(days, made, listed).slice(first - begin).equals(whole.slice(first, past - first))
 
 
-@settings(max_examples=12)
-@given(st.integers(0, 140))
-def test_a_value_needs_nothing_older_than_its_reach(lost: int) -> None:
-    """What lies before the declared look-back has no part in it."""
+def test_a_member_that_is_not_there_every_day_counts_as_far_as_days_tell() -> None:
+    """However long ago it was last there, it has no part in today: else a day would depend on where reading began."""
     made = preset("KOSPI")
-    times = [instant(one) for one in INPUTS["time"]]
-    first = next(t for t, _ in enumerate(times) if INPUTS["time"][t] + KST >= datetime(2013, 1, 1, tzinfo=UTC))
-    whole = in_blocks(INPUTS, made, KST, (times[first], times[-1] + 1), MEMBERS)
-    begin = min(lost, first - (made.reach - 1))
-    short = INPUTS.slice(begin)
-    assert in_blocks(short, made, KST, (times[first], times[-1] + 1), MEMBERS).equals(whole)
-
-
-def test_blocks_are_calendar_years_of_the_market() -> None:
-    parts = list(blocks(INPUTS["time"], KST))
-    local = [(INPUTS["time"][first] + KST, INPUTS["time"][past - 1] + KST) for first, past in parts]
-    assert [one.year for one, _ in local] == [2010, 2011, 2012, 2013]
-    assert all(one.year == other.year for one, other in local)
-    assert sum(past - first for first, past in parts) == INPUTS.height
+    halted = MEMBERS.filter((pl.col("code") != "2") | pl.col("time").dt.ordinal_day().is_between(40, 300))
+    begin, whole = 100, fear_greed(INPUTS, made, halted)
+    later = halted.filter(pl.col("time") >= INPUTS["time"][begin])
+    part = fear_greed(INPUTS.slice(begin), made, later)
+    assert part.slice(made.reach - 1).equals(whole.slice(begin + made.reach - 1))
+    assert not whole["strength_raw"].equals(fear_greed(INPUTS, made, MEMBERS)["strength_raw"])
 
 
 def test_a_component_that_never_moves_is_neutral() -> None:
@@ -197,14 +185,14 @@ def test_presets_hold_what_they_promise() -> None:
 
 
 def test_moving_average_and_rsi_against_plain_python() -> None:
-    closes = INPUTS["close"].to_list()
-    frame = INPUTS.select(mean=moving_average(pl.col("close"), 20), rsi=relative_strength(pl.col("close"), 14))
+    closes, values = INPUTS["close"].to_list(), INPUTS["close"].to_numpy()
+    mean, rsi = moving_average(values, 20), relative_strength(values, 14)
     for t in range(250, 900, 37):
-        assert math.isclose(frame["mean"][t], sum(closes[t - 19 : t + 1]) / 20, rel_tol=1e-12)
+        assert math.isclose(mean[t], sum(closes[t - 19 : t + 1]) / 20, rel_tol=1e-12)
     moves = [b - a for a, b in pairwise(closes)]
-    for t in range(251, 900, 37):
+    for t in range(250, 900, 37):
         gain = loss = 0.0
         for k in range(250):
             move, weight = moves[t - 1 - k], (13 / 14) ** k
             gain, loss = gain + weight * max(move, 0), loss + weight * max(-move, 0)
-        assert math.isclose(frame["rsi"][t], 100 * gain / (gain + loss), rel_tol=1e-9)
+        assert math.isclose(rsi[t], 100 * gain / (gain + loss), rel_tol=1e-9)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gapless.core.address import canonical
 from gapless.core.errors import (
     BadReply,
     HoldJob,
@@ -19,16 +22,20 @@ from gapless.core.errors import (
     UnknownSeries,
     UsageError,
 )
+from gapless.core.job import Queue
 from gapless.core.page import Ask, Page
 from gapless.core.paging import fit, fresh, halved, next_ask
 from gapless.core.span import DAY, HOUR, Span
 from gapless.sandbox.clock import instant
 from gapless.sandbox.gdelt.world import BUSY
+from gapless.sources.articles import is_titled, titled, words_of
 from gapless.sources.gdelt import Gdelt
 from gapless.sources.gdelt.query import bare, query_of
 from gapless.sources.gdelt.source import ARTICLES, QUARTER
 from gapless.sources.http import Http
-from gapless.testing.news import gdelt_addresses, stored_addresses
+from gapless.store import events
+from gapless.testing.fleet import eventually
+from gapless.testing.news import gdelt_addresses, open_news, stored_addresses
 
 START = instant("2026-03-02")
 MONTH = Span(START, START + 16 * DAY)
@@ -183,6 +190,73 @@ def test_a_query_of_ones_own_is_a_series_of_its_own(sqlite_history, gdelt, world
     series = '005930="samsung electronics"'
     assert sqlite_history.backfill(NAME, series, "2026-03-01", "2026-03-02").wait() == "done"
     assert {seen[1] for seen in gdelt.stats(log=True)["log"]} == {'"samsung electronics" sourcelang:korean'}
+
+
+@pytest.mark.parametrize(
+    ("series", "word"),
+    [
+        ("005930 title:삼성전자", "005930"),
+        ('005930="a b" title:한화', '005930="a b"'),
+        ('"a" title:삼성 전자|삼전', '"a"'),
+    ],
+)
+def test_a_series_may_say_which_titles_it_takes(series, word):
+    """The words are the query's without it, and what it says is part of the name: another filter, another answer."""
+    assert ARTICLES.is_series(series)
+    assert ARTICLES.directory is not None
+    assert ARTICLES.directory.word(series) == word
+    assert ARTICLES.directory.translates(series) == (word == "005930")
+    assert "title:" not in words_of(series, word)
+
+
+@pytest.mark.parametrize("bad", ["삼성전자", "005930 title:", "005930 title:a||b", "005930 title:a "])
+def test_a_filter_needs_a_name(bad):
+    """An empty one would take every title."""
+    assert not ARTICLES.is_series(bad)
+
+
+def test_names_are_found_in_titles_however_they_are_spaced():
+    """GDELT tells `삼성 전자 , 실적` where the publisher wrote `삼성전자, 실적`."""
+    assert is_titled("삼성 전자 , 실적 발표", titled('"x" title:삼성전자'))
+    assert is_titled(unicodedata.normalize("NFD", "삼성전자 실적"), titled('"x" title:삼성전자'))
+    assert is_titled("SK 하이닉스", titled('"x" title:한화|sk하이닉스'))
+    assert not is_titled("한화 실적", titled('"x" title:삼성전자'))
+    assert is_titled("한화 실적", titled('"x"'))
+
+
+def test_titles_that_are_left_out_are_counted(history, gdelt, world):
+    """Not stored and not asked for again, but never lost without a word."""
+    series = '"samsung electronics" title:00001|00003'
+    running = history.backfill(NAME, series, "2026-03-01", "2026-03-15")
+    assert running.wait() == "done", running.job.error
+    span = running.job.span
+    every = world.between("samsung electronics", span.start, span.end)
+    taken = [one for one in every if "00001" in one.title or "00003" in one.title]
+    assert stored_addresses(history, NAME, series, span) == sorted({(one.seen_us, canonical(one.url)) for one in taken})
+    with history.store.read() as tx:
+        told = [one.message for one in events.of_job(tx, running.job.id) if one.name == "rows.left_out"]
+    counted = [re.search(r": (\d+) of (\d+) left out$", one) for one in told]
+    assert 0 < sum(int(one[1]) for one in counted if one) == len(every) - len(taken)
+    assert {seen[1] for seen in gdelt.stats(log=True)["log"]} == {'"samsung electronics" sourcelang:korean'}
+    sent = gdelt.stats()["requests"]
+    assert history.backfill(NAME, series, "2026-03-01", "2026-03-15").wait() == "done"
+    assert gdelt.stats()["requests"] == sent
+
+
+def test_a_daily_collection_is_not_delayed_by_a_backfill(database_url, gdelt, wall):
+    """It has slots of its own, and the budget goes to it first: it is over while years of backfill wait."""
+    phrases = [f'"{word} electronics"' for word in ("samsung", "blue", "green", "red")]
+    with open_news(database_url, wall, base_urls={"gdelt": gdelt.url}, rates={"gdelt": 20.0}) as history:
+        dataset = history.dataset(NAME)
+        years = history.create(history.wish(dataset, phrases, "2018-01-01", "2026-01-01")).job
+        worker = history.engine({Queue.BACKFILL: 2, Queue.DAILY: 1})
+        eventually(lambda: history.jobs.get(years.id).state == "running" and gdelt.stats()["requests"] >= 2)
+        daily = history.create(history.wish(dataset, ['"daily bank"'], None, None, days=2), queue=Queue.DAILY).job
+        worker.ring()
+        eventually(lambda: history.jobs.get(daily.id).is_final)
+        assert history.jobs.get(daily.id).state == "done"
+        assert history.jobs.get(years.id).state == "running"
+        history.jobs.cancel(years.id)
 
 
 def test_few_articles_cost_few_requests(sqlite_history, gdelt):

@@ -31,7 +31,7 @@ def write(
     """The files of a job, in the order of their formats."""
     manner = Manner(per=per, formats=formats, languages=(language.value,))
     running = history.report(dataset, ["KOSPI"], start, end, manner=manner, folder=folder)
-    assert running.wait(timeout=60) is JobState.DONE
+    assert running.wait(timeout=240) is JobState.DONE
     made = {path.suffix: path for _, path in history.report_files(running.id)}
     return [made[f".{kind}"] for kind in formats]
 

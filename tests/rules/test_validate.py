@@ -139,6 +139,15 @@ FAULTS: dict[str, tuple[str, str, Callable[[Gapless], None]]] = {
 }  # fmt: skip
 
 
+def test_rows_after_the_end_of_a_validation_are_left_alone(history: Gapless) -> None:
+    """A validation of a day in a history of years looks at that day: what is wrong later is not its business."""
+    future(history)
+    early = history.validate(MINUTES, "KRW-BTC", "2024-06-02", "2024-06-02", level="basic")
+    assert [one.findings for one in early.series] == [[]]
+    whole = history.validate(MINUTES, "KRW-BTC", level="basic")
+    assert [one.rule for its in whole.series for one in its.findings] == ["future", "unvouched"]
+
+
 def test_nothing_is_found_in_clean_data(history: Gapless) -> None:
     """Every false alarm costs the trust in true ones."""
     for dataset in TABLES:

@@ -78,10 +78,13 @@ def test_old_entries_are_pruned_and_the_rest_still_holds(store):
     assert "is gone" in verify(store).trouble
 
 
-def test_entries_are_read_newest_first_and_by_subject(store):
+def test_entries_are_read_newest_first_and_narrowed(store):
     """A page, and the one before it."""
     entries(store, 4)
     newest = read(store, audit.newest, 2, below=2**62)
     assert [one.subject for one in newest] == ["job/3", "job/2"]
     assert [one.subject for one in read(store, audit.newest, 9, below=newest[-1].id)] == ["job/1", "job/0"]
     assert [one.id for one in read(store, audit.newest, 9, below=2**62, subject="job/2")] == [newest[-1].id]
+    assert read(store, audit.newest, 9, below=2**62, actor="lee") == []
+    assert len(read(store, audit.newest, 9, below=2**62, actor="kim", action="job.")) == 4
+    assert read(store, audit.newest, 9, below=2**62, action="job_") == []

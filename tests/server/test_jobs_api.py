@@ -68,6 +68,8 @@ def test_the_list_is_filtered_searched_sorted_and_paged(client):
         seen += [one["name"] for one in page["jobs"]]
         cursor = page["cursor"]
     assert seen == ["beta", "alpha", "gamma", "50 % off_sale"]
+    for sort in ("percent", "fail", "eta"):
+        assert listed(sort=f"-{sort}") == names[::-1], "nothing is known of any: the newest first"
     whole = api.get("/api/batch/jobs", params={"state": "pending", "limit": 1}).json()
     assert (whole["total"], whole["counts"]) == (3, {"cancelled": 1, "pending": 3})
 
@@ -109,6 +111,14 @@ def test_a_wrong_wish_names_its_field_and_makes_nothing(client, body, field: str
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert api.get("/api/batch/jobs").json()["total"] == 0
+
+
+def test_a_job_may_be_of_the_daily_collection(client):
+    """It has slots and a lane of its own; what runs live is not made like this."""
+    api = client("operator")
+    job = api.post("/api/batch/jobs", json={**DAY, "queue": "daily", "autoStart": False}).json()
+    assert [one["id"] for one in api.get("/api/batch/jobs", params={"queue": "daily"}).json()["jobs"]] == [job["id"]]
+    assert api.post("/api/batch/jobs", json={**DAY, "queue": "live"}).status_code == 422
 
 
 def test_the_same_request_makes_one_job(client):

@@ -127,8 +127,10 @@ def test_reports_of_many_series_are_one_job_with_files(client, history: Gapless)
 def test_the_same_key_makes_one_job(client) -> None:
     api = client("operator")
     body = {"kind": "validate", "dataset": MINUTES, "series": ["KRW-BTC"], "days": 2, "level": "BASIC"}
+    body |= {"chunkSize": 500, "maxRetries": 1, "maxRuntime": "2h"}
     first = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
     assert (first.status_code, first.json()["kind"]) == (202, "validate"), first.text
+    assert (first.json()["maxRetries"], first.json()["maxRuntime"]) == (1, 7200)
     second = api.post("/api/batch/jobs", json=body, headers={"Idempotency-Key": "a"})
     assert second.json()["id"] == first.json()["id"]
     assert second.headers["Idempotency-Replayed"] == "true"
@@ -150,6 +152,8 @@ def test_the_same_key_makes_one_job(client) -> None:
         ("bulk-report", {"dataset": MINUTES, "series": "KRW-BTC", "periods": ["2024", "2024-05"]}, "periods"),
         ("bulk-report", {"days": 2}, "dataset"),
         ("bulk-report", {"dataset": MINUTES, "days": 2, "folder": "/etc"}, "folder"),
+        ("data-validation", {"dataset": MINUTES, "days": 1, "maxRuntime": "soon"}, "maxRuntime"),
+        ("historical-backfill", {"market": "CRYPTO", "days": 3, "maxRetries": 101}, "maxRetries"),
         ("event-valuation", {}, "events"),
         ("event-valuation", {"ticker": "AAPL"}, "ticker"),
     ],
@@ -161,3 +165,41 @@ def test_what_is_wrong_is_named(client, route: str, body: dict[str, Any], field:
     assert answer.status_code == 422, answer.text
     assert answer.json()["field"].split(".")[-1] == field, answer.text
     assert api.get("/api/batch/jobs").json()["total"] == 0
+
+
+def test_findings_are_listed_scored_and_mended(client, history: Gapless) -> None:
+    """A price that cannot be is found, taken back, and fetched again by a job of the one who asked."""
+    api = client("operator")
+    history.backfill(MINUTES, "KRW-BTC", "2024-06-02", "2024-06-02").wait(timeout=60)
+    broken = (
+        "UPDATE data_upbit_candles_1m SET low = high * 2 WHERE time = (SELECT min(time) FROM data_upbit_candles_1m)"
+    )
+    history.store.write(lambda tx: tx.cursor.execute(broken))
+    body = {"dataset": MINUTES, "series": "KRW-BTC"}
+    job = api.post("/api/batch/data-validation", json=body).json()["id"]
+    work(history)
+
+    listed = api.get("/api/findings", params={"job": job, "rule": "low_high", "severity": "error"}).json()
+    (found,) = listed["findings"]
+    assert (found["series"], found["start"], found["rows"]) == ("KRW-BTC", "2024-06-02T00:00:00Z", 1)
+    assert {"rule": "low_high", "severity": "error", "count": 1} in listed["counts"]
+    (verdict,) = api.get("/api/findings/series", params={"job": job}).json()["series"]
+    assert verdict["score"] == api.get(f"/api/batch/jobs/{job}/findings").json()["series"][0]["score"] < 100
+
+    assert client("operator", "other").post(f"/api/batch/jobs/{job}/repair").status_code == 403
+    mending = api.post(f"/api/batch/jobs/{job}/repair").json()["job"]
+    assert (mending["kind"], mending["owner"], mending["name"]) == ("collect", "operator", f"repair of job {job}")
+    assert api.post(f"/api/batch/jobs/{mending['id']}/repair").status_code == 409
+    work(history)
+    again = api.post("/api/batch/data-validation", json=body).json()["id"]
+    work(history)
+    assert api.get("/api/findings", params={"job": again, "severity": "error"}).json()["findings"] == []
+    entries = client("admin").get("/api/audit", params={"subject": f"job/{job}"}).json()["entries"]
+    assert "findings.repaired" in [one["action"] for one in entries]
+    for path, params, field in (
+        ("/api/findings", {"severity": "odd"}, "severity"),
+        ("/api/findings/series", {}, "job"),
+        ("/api/findings/series", {"job": job, "cursor": "x"}, "cursor"),
+    ):
+        answer = api.get(path, params=params)
+        assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text

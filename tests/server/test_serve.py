@@ -80,7 +80,7 @@ def test_from_the_first_start_to_a_finished_job_and_over_a_restart(env: dict[str
             body = {"dataset": MINUTES, "series": "KRW-BTC", "start": "2024-01-01", "end": "2024-01-01"}
             job = api.post("/api/batch/jobs", json=body).json()["id"]
             until(lambda: api.get(f"/api/batch/jobs/{job}").json()["state"] == "done", 60)
-            assert [one["slots"] for one in api.get("/api/system").json()["workers"]] == [6]
+            assert [one["slots"] for one in api.get("/api/system").json()["workers"]] == [8]
     logged = [json.loads(line) for line in one.lines if line.startswith("{")]
     assert {"server.started", "server.stopped", "job.made", "job.done"} <= {line["event"] for line in logged}
     assert secret not in "".join(one.lines)

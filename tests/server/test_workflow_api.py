@@ -130,6 +130,7 @@ MATRIX: dict[tuple[str, str], str] = {
     ("POST", "/api/notifications"): "admin",
     ("GET", "/api/notifications/deliveries"): "admin",
     ("DELETE", "/api/notifications/{name}"): "admin",
+    ("POST", "/api/notifications/{name}/test"): "admin",
     ("POST", "/api/notifications/{name}/{verb}"): "admin",
     ("GET", "/api/forecast/jobs/{job_id}"): "viewer",
     ("GET", "/api/forecast/score"): "viewer",
@@ -152,13 +153,13 @@ def test_rights_of_the_workflow(client, role):
     job = owner.post("/api/templates/day/run").json()["id"]
     owner.post("/api/schedules", json={"name": "nightly", "template": "day", "cron": "0 3 * * *"})
     link = owner.post("/api/chains", json={"job": job, "templates": ["day"]}).json()["id"]
-    client("admin").post("/api/notifications", json={"name": "ops", "url": "https://hooks.example/x"})
+    client("admin").post("/api/notifications", json={"name": "ops", "url": "http://127.0.0.1:9/x"})
     bodies: dict[tuple[str, str], Any] = {
         ("POST", "/api/templates"): {"name": "other", "settings": SETTINGS},
         ("PUT", "/api/templates/{name}"): {"settings": SETTINGS},
         ("POST", "/api/schedules"): {"name": "other", "template": "day", "cron": "0 3 * * *"},
         ("POST", "/api/chains"): {"job": job, "templates": ["day"], "after": "ended"},
-        ("POST", "/api/notifications"): {"name": "other", "url": "https://hooks.example/x"},
+        ("POST", "/api/notifications"): {"name": "other", "url": "http://127.0.0.1:9/x"},
     }
     names = {"/api/templates": "day", "/api/schedules": "nightly", "/api/notifications": "ops"}
     mine = client("operator", "owner") if role == "owner" else client(role)

@@ -54,6 +54,10 @@ def test_the_time_that_a_job_has_run_leaves_pauses_out(store):
     found = read(store, jobs.get, job.id)
     assert found is not None
     assert found.has_run(minute(62)) == minute(5) - minute(0)
+    assert read(store, jobs.overdue, minute(62)) == []
+    write(store, lambda tx: tx.cursor.execute(f"UPDATE job SET max_runtime = {minute(5) - minute(0)}"))
+    assert read(store, jobs.overdue, minute(62) - 1) == []
+    assert read(store, jobs.overdue, minute(62)) == [job.id]
     write(store, jobs.move, job.id, "failed", minute(62))
     assert read(store, jobs.get, job.id).has_run(minute(99)) == minute(5) - minute(0)
     write(store, jobs.move, job.id, "retry", minute(100))

@@ -95,13 +95,17 @@ def shown_room(tmp_path_factory: pytest.TempPathFactory, upbit: SandboxProcess, 
         }
         for one in done.values():
             opened.history.watch(one.id).wait(timeout=60)
+        opened.spoil("KRW-ETH")
+        opened.history.validate(DAYS)
+        report = opened.history.report(DAYS, "KRW-BTC", "2026-01-01", "2026-01-31", name="january")
+        report.wait(timeout=60)
         done["slow"] = opened.job("KRW-ETH", "2026-01-01", "2026-02-28", rate=1.0, name="slow one")
         done["held"] = opened.job("KRW-XRP", "2026-01-01", "2026-01-31", hold=True)
         settings = {"dataset": DAYS, "series": ["KRW-BTC", "KRW-ETH"], "days": 7}
         opened.history.templates.save("recheck", "collect", {"recheck": 2})
         opened.history.templates.save("last week", "collect", settings, then=("recheck",))
         opened.history.schedules.add("nightly", "last week", "10 9 * * *", "Asia/Seoul")
-        opened.named = {name: one.id for name, one in done.items()}
+        opened.named = {name: one.id for name, one in done.items()} | {"report": report.id}
         yield opened
 
 

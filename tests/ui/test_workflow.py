@@ -37,9 +37,7 @@ def test_a_template_is_saved_run_and_removed(still_room: Room, look: Look):
         (job,) = jobs.recent(tx)
     assert (job.name, job.owner, job.series_count) == ("month", "admin", 2)
 
-    expect(page.get_by_role("link", name="Open as backfill: month")).to_have_attribute(
-        "href", re.compile("series=KRW-BTC")
-    )
+    expect(page.get_by_role("link", name="Open as backfill: month")).to_have_attribute("href", "/new?template=month")
     page.get_by_role("button", name="Remove: month").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.locator("#rows")).to_contain_text("No templates yet")
@@ -103,3 +101,42 @@ def test_forecasts_are_shown_and_so_is_their_honesty(still_room: Room, look: Loo
     still_room.history.run(job.id).wait(timeout=60)
     system.reload()
     expect(system.locator("#forecasts")).to_contain_text("upbit/candle, by budget")
+
+
+def test_a_wish_is_kept_as_a_template_and_fills_the_form_again(still_room: Room, look: Look):
+    """Where it is written, with its name asked for in place; nothing of it is lost on the way."""
+    told = "dataset=upbit.candles.1d&series=KRW-BTC,KRW-ETH&start=2026-01-01&mode=all&direction=backward&priority=low"
+    page = look(still_room, f"/new?{told}&recheck=3&rate=7")
+    page.get_by_text("Save as template").click()
+    name, save = page.get_by_label("Template", exact=True), page.get_by_role("button", name="Save template")
+    save.click()
+    expect(page.locator("#keep-wrong")).to_contain_text("name")
+    expect(name).to_be_focused()
+    name.fill("month")
+    page.get_by_label("Days back").fill("x")
+    save.click()
+    expect(page.locator("#keep-wrong")).to_contain_text("days")
+    page.get_by_label("Days back").fill("30")
+    name.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="Template month is saved")).to_be_visible()
+    wanted = {"dataset": DAYS, "series": ["KRW-BTC", "KRW-ETH"], "days": 30.0, "mode": "all", "recheck": 3}
+    wanted |= {"direction": "backward", "priority": "low", "rate": 7.0}
+    assert still_room.history.templates.get("month").settings == wanted
+
+    page.goto("/new")
+    page.get_by_label("Fill in from a template").select_option("month")
+    expect(page).to_have_url(re.compile("template=month"))
+    expect(page.locator("#series")).to_have_value("KRW-BTC\nKRW-ETH")
+    expect(page.locator("#command")).to_contain_text("--mode all")
+    expect(page.locator("#command")).to_contain_text("--recheck 3 --direction backward")
+    expect(page.locator("#command")).to_contain_text("--priority low --rate 7")
+    page.reload()
+    expect(page.locator("#keep-told")).to_have_text("Replaces template month")
+    page.locator("#series").fill("not a market!")
+    save.click()
+    expect(page.locator("#series")).to_have_attribute("aria-invalid", "true")
+    page.locator("#series").fill("KRW-XRP")
+    save.click()
+    expect(page.get_by_role("alert").filter(has_text="Template month is saved")).to_be_visible()
+    assert still_room.history.templates.get("month").settings == wanted | {"series": ["KRW-XRP"]}
+    expect(look(still_room, "/new?template=gone").get_by_role("alert")).to_contain_text("There is no template gone")

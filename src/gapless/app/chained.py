@@ -9,7 +9,7 @@ import msgspec
 
 from gapless.app.compute import lacking_inputs
 from gapless.app.wishes import bounds_of, priority_of
-from gapless.core.job import UNBOUND, Bounds, Kind, Priority, Wish
+from gapless.core.job import UNBOUND, Bounds, Kind, Priority, Queue, Wish
 from gapless.core.span import iso
 from gapless.engine.jobs import Made
 from gapless.store.chains import Step
@@ -23,6 +23,8 @@ class Terms:
     """How a job is to be done: no part of the wish."""
 
     name: str = ""
+    #: None: that of its kind.
+    queue: Queue | None = None
     priority: Priority = Priority.NORMAL
     rate: float | None = None
     bounds: Bounds = UNBOUND
@@ -32,6 +34,7 @@ class Terms:
 def terms(
     *,
     name: str = "",
+    queue: str | None = None,
     priority: str = "normal",
     rate: float | None = None,
     max_retries: int | None = None,
@@ -40,7 +43,12 @@ def terms(
 ) -> Terms:
     """Terms as they are said; raises `UsageError`."""
     return Terms(
-        name=name, priority=priority_of(priority), rate=rate, bounds=bounds_of(max_retries, max_runtime), hold=hold
+        name=name,
+        queue=None if queue is None else Queue(queue),
+        priority=priority_of(priority),
+        rate=rate,
+        bounds=bounds_of(max_retries, max_runtime),
+        hold=hold,
     )
 
 
@@ -53,9 +61,8 @@ def made(history: Gapless, wish: Wish, its: Terms = Terms(), *, level: str = "")
     after = (validation(level),) if level else ()
     fills = _fills(history, wish) if wish.kind is Kind.COMPUTE else []
     if not fills:
-        job = history.create(
-            wish, priority=its.priority, name=its.name, rate=its.rate, bounds=its.bounds, hold=its.hold
-        )
+        how: dict[str, Any] = {"priority": its.priority, "name": its.name, "rate": its.rate, "bounds": its.bounds}
+        job = history.create(wish, queue=its.queue, **how, hold=its.hold)
         return _followed(history, job, after, "done")
     name = f"inputs of {wish.series[0]}"
     job = history.create(fills[0], name=name, hold=its.hold)

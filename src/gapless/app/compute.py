@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def computing(store: Store, catalogue: Catalogue, clock: Clock, pool: Processes)
 def compute_wish(
     history: Gapless,
     dataset: str,
-    series: str,
+    series: str | Sequence[str],
     start: When | None,
     end: When | None,
     days: float | None,
@@ -51,7 +51,7 @@ def compute_wish(
     *,
     overwrite: bool,
 ) -> Wish:
-    """A checked wish; days that were given up for incomplete inputs are wanted again."""
+    """A checked wish; days that were given up for incomplete inputs are wanted again. Of an index only one series."""
     wish, _ = checked_wish(history, dataset, series, start, end, days, params, overwrite=overwrite)
     forgive(history, wish)
     return wish
@@ -60,29 +60,44 @@ def compute_wish(
 def checked_wish(
     history: Gapless,
     dataset: str,
-    series: str,
+    series: str | Sequence[str],
     start: When | None,
     end: When | None,
     days: float | None,
     params: Mapping[str, Any],
     *,
     overwrite: bool = False,
-) -> tuple[Wish, derive.Formula]:
-    """A wish up to where all needed inputs are final, and how its series is made; raises `UsageError`."""
+) -> tuple[Wish, list[derive.Formula]]:
+    """A wish up to where all needed inputs are final, and how each of its series is made; raises `UsageError`."""
     found = history.dataset(dataset)
     if found.source != Derived.name:
         listed = ", ".join(derive.DATASETS)
         raise UsageError(f"dataset: {dataset} is not computed", field="dataset", hint=f"give one of: {listed}")
     known = {key: value for key, value in params.items() if value is not None}
     _check_strategy(known)
+    names = [series] if isinstance(series, str) else list(series)
     if dataset == derive.FEAR_GREED:
-        if not known.get("market") and series:
-            known["market"] = series
-        if not known.get("market"):
-            raise UsageError("market: none is given", field="market", hint="give KOSPI, CRYPTO or US")
-        series = derive.series_of(known)
-        known["market"] = series.partition("/")[0]
-    made = derive.formula(dataset, series, known)
+        known["market"] = _market(names, known)
+        names = [derive.series_of(known)]
+        known["market"] = names[0].partition("/")[0]
+    made = [derive.formula(dataset, name, known) for name in names]
+    for one in made:
+        _check_inputs(history, one)
+    mode = Mode.ALL if overwrite else Mode.MISSING
+    wish = history.wish(found, names, start, end, days=days, mode=mode, kind=Kind.COMPUTE, params=known)
+    return _clipped(history, wish, made), made
+
+
+def _market(names: Sequence[str], params: Mapping[str, Any]) -> str:
+    if len(names) > 1:
+        raise UsageError("series: an index is computed for one market", field="series", hint="give one")
+    market = params.get("market") or "".join(names)
+    if not market:
+        raise UsageError("market: none is given", field="market", hint="give KOSPI, CRYPTO or US")
+    return str(market)
+
+
+def _check_inputs(history: Gapless, made: derive.Formula) -> None:
     for one in made.inputs:
         # Also makes their tables.
         its = history.dataset(one.dataset)
@@ -91,9 +106,6 @@ def checked_wish(
             raise UsageError(
                 f"series: {one.dataset} has no {one.where[0]}", field="series", hint=f"as in {its.example}"
             )
-    mode = Mode.ALL if overwrite else Mode.MISSING
-    wish = history.wish(found, series, start, end, days=days, mode=mode, kind=Kind.COMPUTE, params=known)
-    return _clipped(history, wish, made), made
 
 
 def _check_strategy(params: Mapping[str, Any]) -> None:
@@ -106,14 +118,15 @@ def _check_strategy(params: Mapping[str, Any]) -> None:
         raise UsageError(f"chunk: {chunk!r} is no number of days", field="chunk", hint="give 1 to 100000")
 
 
-def _clipped(history: Gapless, wish: Wish, made: derive.Formula) -> Wish:
+def _clipped(history: Gapless, wish: Wish, made: Sequence[derive.Formula]) -> Wish:
     """The wish without days on which an input is not final yet."""
     from dataclasses import replace
 
     now = history.clock.now()
     ends = [
         history.catalogue.dataset(one.dataset).frontier(now, one.series) + one.east
-        for one in made.inputs
+        for its in made
+        for one in its.inputs
         if one.is_needed
     ]
     dataset = history.catalogue.dataset(wish.dataset)
@@ -147,25 +160,32 @@ class Lacking:
 
 def lacking_inputs(history: Gapless, wish: Wish) -> list[Lacking]:
     """What the inputs of a wish miss that a source may have."""
-    made = derive.formula(wish.dataset, wish.series[0], _params(wish))
+    params = _params(wish)
     found: dict[tuple[str, str], Span] = {}
-    for one in made.inputs:
-        dataset = history.dataset(one.dataset)
-        if not history.catalogue.source(dataset).base_url:
-            continue
-        reach = reach_of(made, wish.span)
-        now = history.clock.now()
-        final = dataset.frontier(now, one.series) + one.east
-        days = span(reach.start, min(reach.end, final))
-        with history.store.read() as tx:
-            lacks = days is not None and missing_of(tx, history.catalogue.datasets, one, days, now)
-        if not lacks or days is None:
-            continue
-        wanted, key = there(one, days), (one.dataset, one.series)
-        # Two components may look at one series.
-        before = found.get(key, wanted)
-        found[key] = Span(min(before.start, wanted.start), max(before.end, wanted.end))
+    for name in wish.series:
+        made = derive.formula(wish.dataset, name, params)
+        for one in made.inputs:
+            wanted = _lacks(history, made, one, wish.span)
+            if wanted is not None:
+                # Two components may look at one series.
+                before = found.get((one.dataset, one.series), wanted)
+                wanted = Span(min(before.start, wanted.start), max(before.end, wanted.end))
+                found[one.dataset, one.series] = wanted
     return [Lacking(*key, moment(one.start), moment(one.end)) for key, one in found.items()]
+
+
+def _lacks(history: Gapless, made: derive.Formula, one: derive.Input, wanted: Span) -> Span | None:
+    """The span of an input that is needed, if something is missing in it that a source may have."""
+    dataset = history.dataset(one.dataset)
+    if not history.catalogue.source(dataset).base_url:
+        return None
+    reach, now = reach_of(made, wanted), history.clock.now()
+    days = span(reach.start, min(reach.end, dataset.frontier(now, one.series) + one.east))
+    if days is None:
+        return None
+    with history.store.read() as tx:
+        lacks = missing_of(tx, history.catalogue.datasets, one, days, now)
+    return there(one, days) if lacks else None
 
 
 def fill_inputs(history: Gapless, wish: Wish, *, progress: bool = False) -> list[int]:

@@ -26,7 +26,7 @@ from gapless.app.wishes import Wishes
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import GaplessError, SourceError, UsageError
+from gapless.core.errors import GaplessError, NotAllowed, SourceError, UsageError
 from gapless.core.grid import align
 from gapless.core.job import (
     POINT_IN_TIME,
@@ -265,7 +265,16 @@ class Gapless:
     # -- what is stored
 
     def dataset(self, name: str) -> Dataset:
-        """A dataset by name; its table is ready for use."""
+        """A dataset of rows by name; its table is ready for use."""
+        found = self._prepared(name)
+        if not found.columns:
+            raise UsageError(
+                f"dataset: {name} are files, not rows", field="dataset", hint="the jobs that write them list them"
+            )
+        return found
+
+    def _prepared(self, name: str) -> Dataset:
+        """What a job is about."""
         found = self.catalogue.dataset(name)
         self.store.prepare([found])
         return found
@@ -547,7 +556,7 @@ class Gapless:
     def compute(
         self,
         dataset: str,
-        series: str = "",
+        series: str | Sequence[str] = "",
         start: When | None = None,
         end: When | None = None,
         *,
@@ -561,7 +570,7 @@ class Gapless:
         progress: bool = False,
         here: bool | None = None,
     ) -> Running:
-        """Start computing a derived series; what its inputs miss is fetched first, unless `fill` is off.
+        """Start computing derived series; what their inputs miss is fetched first, unless `fill` is off.
 
         `params`: `market`, `weights`, `window`, `least`, `enough`, `universe`, `strategy`, `chunk`. `overwrite`
         computes days again that are computed already. Days whose inputs stay incomplete are given up, with the reason:
@@ -654,21 +663,28 @@ class Gapless:
     def repair(self, job_id: int) -> Running | None:
         """Take back what a validation found to be wrong and fetch it again; None where there is nothing to fetch.
 
-        Raises `UsageError` for what comes from no source.
+        Raises `UsageError` for what comes from no source, `NotAllowed` for a job that is no validation.
         """
+        made = self.mend(job_id)
+        return None if made is None else self._start(made)
+
+    def mend(self, job_id: int) -> Made | None:
+        """The same, and leave the fetching to whoever serves the queue."""
         job = self.jobs.get(job_id)
+        if job.kind != Kind.VALIDATE:
+            raise NotAllowed(f"job {job_id} is no validation", hint="`gapless validate` makes one")
         if not self.catalogue.source(self.dataset(job.dataset)).base_url:
             raise UsageError(
                 f"repair: {job.dataset} comes from no source", field="repair", hint="compute or import it again"
             )
-        spans = repair(self.store, self.catalogue, job)
+        spans = repair(self.store, self.catalogue, job, self.clock.now(), self.actor)
         if not spans:
             return None
         whole = Span(min(one.start for one in spans.values()), max(one.end for one in spans.values()))
         dataset = self.catalogue.dataset(job.dataset)
         wish = self._wish(dataset, list(spans), whole, "", Mode.MISSING, Direction.BOTH, 0)
         self.ready(dataset, list(spans))
-        return self._start(self.jobs.create(wish, name=f"repair of job {job.id}"))
+        return self.jobs.create(wish, name=f"repair of job {job.id}")
 
     @property
     def reports_folder(self) -> Path:
@@ -797,9 +813,10 @@ class Gapless:
         bounds: Bounds = UNBOUND,
         report: str = "",
         point_in_time: bool = False,
+        queue: Queue | None = None,
         here: bool | None = None,
     ) -> Running:
-        """Start filling in the background; an identical unfinished job is taken up instead.
+        """Start filling in the background; an identical unfinished job is taken up instead, on whatever queue it is.
 
         On PostgreSQL the workers do it; without any, or with `here=True`, the slots of this process.
         """
@@ -816,12 +833,14 @@ class Gapless:
             report=report,
             point_in_time=point_in_time,
         )
-        return self._start(self.create(wish, priority=priority, name=name, rate=rate, bounds=bounds), here=here)
+        made = self.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds)
+        return self._start(made, here=here)
 
     def create(
         self,
         wish: Wish,
         *,
+        queue: Queue | None = None,
         priority: Priority = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
@@ -831,11 +850,11 @@ class Gapless:
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
+        return self.jobs.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
-        dataset = self.dataset(wish.dataset)
+        dataset = self._prepared(wish.dataset)
         if wish.kind is not Kind.COLLECT:
             self.catalogue.check(dataset, wish.kind)
         elif self._lacks(wish):
@@ -939,7 +958,7 @@ class Gapless:
         return self._start(Made(self.jobs.get(job_id), True))
 
     def _ready_for(self, job: Job) -> None:
-        dataset, kind = self.dataset(job.dataset), Kind(job.kind)
+        dataset, kind = self._prepared(job.dataset), Kind(job.kind)
         if kind in (Kind.COLLECT, Kind.FOLLOW):
             with self.store.read() as tx:
                 names = [name for _, name in jobs.series_of(tx, job.id)]
@@ -977,7 +996,7 @@ class Gapless:
         job = made.job
         if made.adopted and job.state == JobState.PAUSED:
             job = self.jobs.resume(job.id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if here is None:
             here = not (self.is_shared and self.serving(job.id))
         if not here:
@@ -994,18 +1013,18 @@ class Gapless:
 
     def progress(self, job_id: int, *, width: int = 40) -> Progress:
         """How far a job is."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return progress(self.store, self.catalogue, self.jobs, job_id, width=width)
 
     def units(self, job_id: int) -> Units | None:
         """The (series, period) pairs of a job; None where nobody counts them."""
-        self.dataset(self.jobs.get(job_id).dataset)
+        self._prepared(self.jobs.get(job_id).dataset)
         return units(self.store, self.catalogue, self.jobs, job_id)
 
     def certificate(self, job_id: int) -> dict[str, Any]:
         """What a job vouches for; `differences` of two tell what has changed since."""
         job = self.jobs.get(job_id)
-        self.dataset(job.dataset)
+        self._prepared(job.dataset)
         if job.kind == Kind.REPORT:
             from gapless.app.report import certificate
 

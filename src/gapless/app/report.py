@@ -34,9 +34,9 @@ from gapless.store.reports import ReportFile
 from gapless.store.store import Store
 from gapless.work.derive import FEAR_GREED
 from gapless.work.elsewhere import datasets, store_of
-from gapless.work.report.document import document
+from gapless.work.report.document import document, pictures
 from gapless.work.report.facts import Facts, Period
-from gapless.work.report.formats import FORMATS, MEDIA
+from gapless.work.report.formats import FORMATS, MEDIA, PICTURE
 from gapless.work.report.making import Drawn, Order, Reporting
 from gapless.work.report.words import Language
 
@@ -87,7 +87,8 @@ def manner_of(params: Mapping[str, Any]) -> Manner:
     except msgspec.ValidationError as error:
         known = ", ".join(_Said.__struct_fields__)
         raise UsageError(f"params: {error}", field="params", hint=f"a report has {known}") from None
-    manner = Manner(per=made.per, each=made.each, formats=made.formats, languages=made.languages)
+    formats, languages = _several(made.formats), _several(made.languages)
+    manner = Manner(per=made.per, each=made.each, formats=formats, languages=languages)
     manner.check()
     return manner
 
@@ -95,8 +96,13 @@ def manner_of(params: Mapping[str, Any]) -> Manner:
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per: str = "month"
     each: str = "all"
-    formats: tuple[str, ...] = ("html",)
-    languages: tuple[str, ...] = ("en",)
+    #: Lists, or text with commas: parameters of templates are single values.
+    formats: tuple[str, ...] | str = "html"
+    languages: tuple[str, ...] | str = "en"
+
+
+def _several(said: tuple[str, ...] | str) -> tuple[str, ...]:
+    return tuple(said.replace(",", " ").split()) if isinstance(said, str) else said
 
 
 def reporting(history: Gapless, pool: Processes) -> Reporting:
@@ -321,10 +327,10 @@ def drawn(url: str, order: Order) -> list[Drawn]:
     """The files of one report: its facts gathered once, from one view of the store."""
     dataset = datasets()[order.dataset]
     its = facts(store_of(url), dataset, order.series, order.span, order.per, order.now)
-    stem = _stem(dataset, order.series, order.span)
+    stem, charts = _stem(dataset, order.series, order.span), pictures(its, {PICTURE[one] for one in order.formats})
     made = []
     for language in order.languages:
-        told = document(its, Language(language))
+        told = document(its, Language(language), charts)
         made += [
             Drawn(name=f"{stem}.{language}.{kind}", media_type=MEDIA[kind], body=FORMATS[kind](told))
             for kind in order.formats

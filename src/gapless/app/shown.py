@@ -1,4 +1,4 @@
-"""Units, templates, schedules, chains, notifications, forecasts as JSON: one for commands and routes, no secrets."""
+"""Units, findings, templates, schedules, chains, notifications, forecasts as JSON: for commands and routes alike."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from gapless.core.forecast import Honesty
 from gapless.core.redact import redacted
+from gapless.core.rules.finding import Finding, score_of
 from gapless.core.span import SECOND, Instant, iso
 from gapless.engine.forecasts import Told
 from gapless.engine.notifications import shown_address
 from gapless.engine.units import Units
 from gapless.store.chains import Chain
 from gapless.store.deliveries import Delivery
+from gapless.store.findings import Told as ToldFinding
+from gapless.store.findings import Verdict
 from gapless.store.notifications import Notification
 from gapless.store.schedules import Schedule
 from gapless.store.templates import Template
@@ -38,6 +41,35 @@ def units_json(one: Units | None) -> dict[str, Any] | None:
         "series": one.series,
         "period": None if one.period is None else iso(one.period),
         "error": redacted(one.error),
+    }
+
+
+def finding_json(one: Finding) -> dict[str, Any]:
+    """A finding as JSON."""
+    return {
+        "rule": one.rule,
+        "severity": one.severity.value,
+        "start": iso(one.span.start),
+        "end": iso(one.span.end),
+        "rows": one.rows,
+        "evidence": one.evidence,
+    }
+
+
+def listed_finding_json(one: ToldFinding) -> dict[str, Any]:
+    """A finding of a list as JSON: with its job and its series."""
+    told = {"id": one.id, "job": one.job, "dataset": one.dataset, "series": one.series, "foundAt": _when(one.at)}
+    return told | finding_json(one.finding)
+
+
+def verdict_json(one: Verdict) -> dict[str, Any]:
+    """What a validation has to say of a series as JSON; `score` goes from 100, nothing found, to 0."""
+    return {
+        "series": one.series,
+        "rows": one.rows,
+        "score": score_of(one.lost, one.rows),
+        "errors": one.errors,
+        "warnings": one.warnings,
     }
 
 
@@ -89,8 +121,8 @@ def chain_json(one: Chain) -> dict[str, Any]:
     }
 
 
-def notification_json(one: Notification) -> dict[str, Any]:
-    """A notification as JSON, without its secrets."""
+def notification_json(one: Notification, last: Delivery | None = None) -> dict[str, Any]:
+    """A notification as JSON, without its secrets; `last` is the newest delivery that came to an end."""
     return {
         "name": one.name,
         "kind": one.kind,
@@ -99,6 +131,7 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "enabled": bool(one.enabled),
         "owner": one.owner,
         "createdAt": _when(one.created_at),
+        "last": None if last is None else delivery_json(last, {one.id: one.name}),
     }
 
 

@@ -7,7 +7,7 @@ the days that have become ready, so nothing is given up for an input that has on
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,11 @@ LOOK = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """A derived series that is kept up with its inputs."""
+    """Derived series that are kept up with their inputs."""
 
     history: Gapless
     dataset: str
-    series: str = ""
+    series: str | Sequence[str] = ""
     start: When | None = None
     days: float | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Stream:
             # Looked at before the round: whoever was at work then may have covered something after it.
             wish, made = self._wish()
             is_busy = self._is_busy(made)
-            done = self._round(wish, made, stop)
+            done = sum(self._round(*one, stop) for one in zip(_apart(wish), made, strict=True) if not stop.is_set())
             total += done
             if not done and until_idle and not is_busy:
                 break
@@ -65,14 +65,14 @@ class Stream:
                 self.history.clock.wait(stop, LOOK)
         return total
 
-    def _wish(self) -> tuple[Wish, Formula]:
+    def _wish(self) -> tuple[Wish, list[Formula]]:
         params = {**self.params, "strategy": Strategy.STREAM.value}
         return checked_wish(self.history, self.dataset, self.series, self.start, None, self.days, params)
 
-    def _is_busy(self, made: Formula) -> bool:
+    def _is_busy(self, made: list[Formula]) -> bool:
         """Whether a job that ends by itself is fetching an input."""
         with self.history.store.read() as tx:
-            found = [job for one in made.inputs for job in jobs.at_work(tx, one.dataset, one.series)]
+            found = [job for its in made for one in its.inputs for job in jobs.at_work(tx, one.dataset, one.series)]
         return any(job.kind == Kind.COLLECT and job.state != JobState.PAUSED for job in found)
 
     def _round(self, wish: Wish, made: Formula, stop: threading.Event) -> int:
@@ -107,6 +107,11 @@ class Stream:
         """End the round's own job when told to stop: its days are whole, and the next stream takes the rest."""
         if stop.is_set() and not running.adopted and not running.job.is_final:
             running.cancel()
+
+
+def _apart(wish: Wish) -> list[Wish]:
+    """A wish for each series: one may be ready before the others."""
+    return [replace(wish, series=(name,)) for name in wish.series]
 
 
 def check(strategy: Strategy, end: object, *, overwrite: bool, hold: bool, detach: bool) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from gapless.core.actor import Actor
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import Refused, TryAgain
 from gapless.core.job import Job
 from gapless.core.page import Ask, Page
 from gapless.core.rules import Finding, Severity, score
-from gapless.core.span import DOOM, Span, span
+from gapless.core.span import DOOM, Instant, Span, span
+from gapless.core.words import counted_word
 from gapless.engine.budgets import Departed, Gates
 from gapless.engine.catalogue import Catalogue
-from gapless.store import budgets, findings, jobs, pages, rows, series, tallies
+from gapless.store import audit, budgets, findings, jobs, pages, rows, series, tallies
 from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.work.validate import AskAgain, Validate
@@ -113,7 +115,7 @@ def validated(store: Store, job: Job) -> Validated:
     )
 
 
-def repair(store: Store, catalogue: Catalogue, job: Job) -> dict[str, Span]:
+def repair(store: Store, catalogue: Catalogue, job: Job, now: Instant, actor: Actor) -> dict[str, Span]:
     """Take back what cannot be true or is not there: rows go, the ledger forgets their spans.
 
     Returns what to fetch, by series; nothing of what lies beyond the job.
@@ -123,6 +125,9 @@ def repair(store: Store, catalogue: Catalogue, job: Job) -> dict[str, Span]:
     for name, one in [each for verdict in [validated(store, job)] for each in verdict.findings]:
         if one.severity is Severity.ERROR or one.rule in EMPTINESS:
             lost.setdefault(name, []).append(one)
+    if lost:
+        said = f"{counted_word(sum(map(len, lost.values())), 'finding')} of {len(lost)} series"
+        store.write(lambda tx: audit.add(tx, now, actor, "findings.repaired", f"job/{job.id}", after=said))
     spans: dict[str, Span] = {}
     for name, found in lost.items():
         parts = [_aligned(dataset, one.span) for one in found]

@@ -32,6 +32,7 @@ _MODULES = {
     "schedule": ("schedule",),
     "chain": ("chain",),
     "notification": ("notification",),
+    "findings": ("findings",),
     "db": ("db",),
     "migrate": ("migrate",),
     "accounts": ("user", "token", "audit"),

@@ -151,6 +151,8 @@ def default_audit(
     ctx: typer.Context,
     most: Annotated[int, typer.Option("--most", help="So many at most.")] = 50,
     subject: Annotated[str, typer.Option("--subject", help="Only of this, such as job/12.")] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Only what this account did.")] = "",
+    action: Annotated[str, typer.Option("--action", help="Only what begins so, such as job. or job.paused.")] = "",
     json: AsJson = False,
     database: Database = None,
 ) -> None:
@@ -160,7 +162,7 @@ def default_audit(
     if most < 1:
         raise UsageError("most: must be positive", field="most", hint="give the number of entries")
     with history(database) as app, app.store.read() as tx:
-        found = entries.newest(tx, most, below=2**62, subject=subject)
+        found = entries.newest(tx, most, below=2**62, subject=subject, actor=actor, action=action)
     if json:
         dump([_entry_json(one) for one in found])
         return

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -37,7 +37,7 @@ from gapless.cli.common import (
     when,
 )
 from gapless.core.errors import Exit, NotAllowed, UsageError
-from gapless.core.job import Direction, Job, JobState, Mode
+from gapless.core.job import Direction, Job, JobState, Mode, Queue
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
 from gapless.engine.jobs import Made
@@ -49,6 +49,10 @@ Recheck = Annotated[int, typer.Option("--recheck", help="Ask the last K periods 
 SeriesFile = Annotated[
     typer.FileText | None,
     typer.Option("--series-file", help="Series in a file: lines, commas or spaces; - for input."),
+]
+QueueOption = Annotated[
+    Literal["backfill", "daily"],
+    typer.Option("--queue", help="daily: slots of its own, and its requests go before those of backfills."),
 ]
 SeriesFrom = Annotated[
     str | None,
@@ -189,6 +193,7 @@ def fill(
     report: Report = "",
     point_in_time: PointInTime = False,
     priority_: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
+    queue: QueueOption = "backfill",
     name: Annotated[str, typer.Option("--name", help="A name for the job.")] = "",
     rate: Annotated[
         float | None, typer.Option("--rate", help="At most so many requests a second for this job.")
@@ -214,6 +219,7 @@ def fill(
         wish = app.wish(found, names, start, end, days=days, recheck=recheck, **how)
         made = app.create(
             wish,
+            queue=Queue(queue),
             priority=priority(priority_),
             name=name,
             rate=rate,
@@ -227,7 +233,7 @@ def fill(
         if made.adopted and state is JobState.DONE and end is None:
             # The adopted job's end was pinned when it was made: what has passed since is a wish of its own.
             again = app.wish(found, names, start, end, days=days, **how)
-            late = app.create(again)
+            late = app.create(again, queue=Queue(queue))
             made = late
             state = foreground(app, lambda: run_here_or_there(app, late.job.id, here=here))
         said(app, app.jobs.get(made.job.id), json, "")

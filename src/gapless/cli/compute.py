@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 def compute(
     dataset: Annotated[str, typer.Argument(help="index.fear_greed, index.moving_average or index.rsi.")],
-    series: Annotated[str, typer.Argument(help="Such as upbit.candles.1d:KRW-BTC/20; an index takes --market.")] = "",
+    series: Annotated[
+        list[str] | None, typer.Argument(help="Such as upbit.candles.1d:KRW-BTC/20; an index takes --market.")
+    ] = None,
     market: Annotated[str | None, typer.Option("--market", help="KOSPI, CRYPTO or US.")] = None,
     start: From = None,
     end: To = None,
@@ -66,7 +68,7 @@ def compute(
     json: AsJson = False,
     database: Database = None,
 ) -> None:
-    """Compute a derived series; what its inputs miss is fetched first. The same command again goes on where it was."""
+    """Compute derived series; what their inputs miss is fetched first. The same command again goes on where it was."""
     params = {
         "market": market,
         "weights": None if weights is None else weights_of(weights),
@@ -84,7 +86,7 @@ def compute(
         return
     its = terms(name=name, priority=priority_, max_retries=max_retries, max_runtime=max_runtime, hold=hold)
     with history(database) as app:
-        wish = compute_wish(app, dataset, series, start, end, days, params, overwrite=overwrite)
+        wish = compute_wish(app, dataset, series or "", start, end, days, params, overwrite=overwrite)
         if detach and not no_fill:
             made = chained.made(app, wish, its)
         else:

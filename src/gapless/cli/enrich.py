@@ -91,6 +91,26 @@ def events(
     raise typer.Exit(int(EXITS[state]))
 
 
+@app.command()
+def sectors(
+    fact: Annotated[str, typer.Option("--fact", help="The imported column that names the sector.")] = "sector",
+    json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Compare valued events with the others of their sector; nothing is asked of anybody."""
+    from gapless.app.sectors import compare
+
+    with history(database) as opened:
+        told = compare(opened, fact)
+    if json:
+        return dump({"events": told.events, "compared": told.compared, "sectors": told.sectors})
+    out.print(
+        f"{told.compared:,} of {told.events:,} events compared in {told.sectors:,} sectors; the others say why not",
+        highlight=False,
+    )
+    return None
+
+
 def _columns(told: list[str]) -> dict[str, str]:
     pairs = [one.partition("=") for one in told]
     if not pairs or not all(name and column for name, _, column in pairs):

@@ -10,6 +10,7 @@ import typer
 from gapless.app.shown import delivery_json, notification_json
 from gapless.cli.common import AsJson, Database, dump, err, history, out, table, when
 from gapless.cli.workflow import Name
+from gapless.core.errors import Exit
 from gapless.engine.notifications import USUAL, shown_address
 
 app = typer.Typer(help="Tell others when jobs end or wait.", invoke_without_command=True)
@@ -50,9 +51,9 @@ def add(
 def list_notifications(json: AsJson = False, database: Database = None) -> None:
     """List who is told of what."""
     with history(database) as opened:
-        found = opened.notifications.every()
+        found, last = opened.notifications.every(), opened.deliveries.last()
     if json:
-        dump([notification_json(one) for one in found])
+        dump([notification_json(one, last.get(one.id)) for one in found])
         return
     table(
         ["notification", "kind", "to", "of", "state"],
@@ -82,6 +83,17 @@ def disable(name: Name, database: Database = None) -> None:
     with history(database) as opened:
         opened.notifications.enable(name, enabled=False)
     out.print(f"notification {name} is disabled", highlight=False, markup=False)
+
+
+@app.command("test")
+def try_out(name: Name, database: Database = None) -> None:
+    """Tell it something now, to see whether it arrives. Exit code 1 when it does not."""
+    with history(database) as opened:
+        outcome = opened.deliveries.test(opened.notifications.get(name))
+    if outcome.error:
+        err.print(f"notification {name}: {outcome.error}", style="red", highlight=False, markup=False)
+        raise typer.Exit(int(Exit.FAILED))
+    out.print(f"notification {name} was told", highlight=False, markup=False)
 
 
 @app.command()

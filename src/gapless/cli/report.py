@@ -24,7 +24,7 @@ from gapless.cli.common import (
     out,
     priority,
 )
-from gapless.core.errors import UsageError
+from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 
 
@@ -87,7 +87,8 @@ def report(
         if state is None:
             return
         _tell(app, made.job.id, state, json=json)
-    raise typer.Exit(int(EXITS[state]))
+    # Nobody refuses a report.
+    raise typer.Exit(int(Exit.FAILED if state is JobState.FAILED else EXITS[state]))
 
 
 def _tell(app: Gapless, job_id: int, state: JobState, *, json: bool) -> None:

@@ -52,7 +52,7 @@ def serve(
         app.allow_running(app.settings.running_jobs)
         works = (slots or str(app.settings.slots)).strip() != "0"
         if works:
-            app.worker([Queue.LIVE, Queue.DAILY, Queue.BACKFILL], slots_of(slots or str(app.settings.slots)))
+            app.worker(list(Queue), slots_of(slots or str(app.settings.slots)))
         duties = Duties(app, makes=works)
         duties.start()
         try:

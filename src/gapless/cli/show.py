@@ -202,7 +202,7 @@ def datasets(
 ) -> None:
     """List the datasets; with a name, its columns."""
     with history(database) as app:
-        every = app.catalogue.datasets.values() if dataset is None else [app.catalogue.dataset(dataset)]
+        every = app.catalogue.datasets.values() if dataset is None else [app.dataset(dataset)]
     if json:
         dump(
             [

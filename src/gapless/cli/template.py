@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app.shown import template_json
-from gapless.cli.collect import DirectionOption, ModeOption, Recheck, SeriesFile
+from gapless.cli.collect import DirectionOption, MaxRetries, MaxRuntime, ModeOption, Recheck, SeriesFile
 from gapless.cli.common import AsJson, Database, Days, From, Report, To, dump, history, out, series_of, table, when
 from gapless.cli.workflow import Name, made_said, params_of, short
 from gapless.core.job import Direction, Mode
@@ -43,6 +43,8 @@ def add(
     rate: Annotated[
         float | None, typer.Option("--rate", help="At most so many requests a second for its jobs.")
     ] = None,
+    max_retries: MaxRetries = None,
+    max_runtime: MaxRuntime = None,
     series_file: SeriesFile = None,
     kind: Annotated[str, typer.Option("--kind", help="What its jobs do.")] = "collect",
     param: Annotated[
@@ -65,6 +67,8 @@ def add(
         "report": report,
         "priority": priority,
         "rate": rate,
+        "max_retries": max_retries,
+        "max_runtime": max_runtime,
         "params": params_of(param),
     }
     usual = {"mode": "missing", "direction": "both", "priority": "normal"}
@@ -73,6 +77,8 @@ def add(
         said["rate"] = rate
     if days is not None:
         said["days"] = days
+    if max_retries is not None:
+        said["max_retries"] = max_retries
     with history(database) as opened:
         made = opened.templates.save(name, kind, said, then=tuple(then or ()), replace=replace)
     out.print(f"template {made.name}: {short(made.settings)}", highlight=False, markup=False)

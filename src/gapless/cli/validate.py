@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app import Validated
+from gapless.app.shown import finding_json
 from gapless.app.wishes import bounds_of
 from gapless.cli.collect import EXITS, Detach, Here, Hold, MaxRetries, MaxRuntime, started
 from gapless.cli.common import AsJson, Database, Dataset, Days, From, SeriesMany, To, dump, err, history, out, table
 from gapless.core.errors import Exit, UsageError
 from gapless.core.job import JobState
 from gapless.core.rules import Level
-from gapless.core.span import iso
 from gapless.core.words import counted_word
 
 #: Findings that are printed; JSON has them all.
@@ -84,17 +84,7 @@ def validated_json(found: Validated) -> dict[str, Any]:
                 "series": one.series,
                 "rows": one.rows,
                 "score": one.score,
-                "findings": [
-                    {
-                        "rule": each.rule,
-                        "severity": each.severity.value,
-                        "start": iso(each.span.start),
-                        "end": iso(each.span.end),
-                        "rows": each.rows,
-                        "evidence": each.evidence,
-                    }
-                    for each in one.findings
-                ],
+                "findings": [finding_json(each) for each in one.findings],
             }
             for one in found.series
         ],

@@ -44,6 +44,8 @@ _TEXT = {
 }
 #: Columns that enriching writes, in their order in the table.
 VALUED = ("valued_at", *FLOATS, *INTS, *_TEXT)
+#: Columns that comparing with the sector writes. They come last: tables of older versions have them there.
+COMPARED = ("per_to_sector", "sector_basis")
 KEY = ("kind", "id")
 
 EVENTS = Dataset(
@@ -61,6 +63,15 @@ EVENTS = Dataset(
         *[Column(name=name, type=Type.FLOAT, nullable=True, doc=doc) for name, doc in FLOATS.items()],
         *[Column(name=name, type=Type.INT, nullable=True, doc=doc) for name, doc in INTS.items()],
         *[Column(name=name, type=Type.TEXT, nullable=True, doc=doc) for name, doc in _TEXT.items()],
+        Column(
+            name="per_to_sector",
+            type=Type.FLOAT,
+            nullable=True,
+            doc="distance to the median of the sector, `gapless enrich sectors`",
+        ),
+        Column(
+            name="sector_basis", type=Type.TEXT, nullable=True, doc="JSON: of which moments and how many, or why not"
+        ),
     ),
     key=KEY,
     example="AAPL",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["pl", "psycopg"]
+__all__ = ["np", "pl", "psycopg"]
 
 
 class _Lazily:
@@ -25,8 +25,10 @@ class _Lazily:
 
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     import psycopg
 else:
+    np = _Lazily("numpy")
     pl = _Lazily("polars")
     psycopg = _Lazily("psycopg")

@@ -20,8 +20,9 @@ BATCH_RATE = 100.0
 BATCH = 20_000
 #: Departures in one reservation where nothing limits them: a transaction for each would cost more than the request.
 UNPACED = 64
-#: Parts of a batch period that a reservation may reach ahead; live reaches further, so it goes first.
+#: Parts of a batch period that a reservation may reach ahead: who reaches further goes first.
 LEAD_BACKFILL = 0.25
+LEAD_DAILY = 0.6
 LEAD_LIVE = 1.0
 #: A `tat` further ahead than this (or than four steps) is not believed.
 HORIZON = 10 * SECOND
@@ -57,9 +58,9 @@ def batch(step: int) -> int:
     return max(1, BATCH // step) if 0 < step <= SECOND / BATCH_RATE else 1
 
 
-def lead(step: int, live: bool) -> int:
-    """How far ahead of now, in microseconds, a reservation may leave: live before backfill."""
-    return round(step * batch(step) * (LEAD_LIVE if live else LEAD_BACKFILL))
+def lead(step: int, live: bool, daily: bool = False) -> int:
+    """How far ahead of now, in microseconds, a reservation may leave: live before daily before backfill."""
+    return round(step * batch(step) * (LEAD_LIVE if live else LEAD_DAILY if daily else LEAD_BACKFILL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +127,20 @@ class Later:
     reason: str
 
 
-def reserve(budget: Budget, now: Instant, *, live: bool) -> tuple[Budget, Grant | Later]:
-    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had."""
+def reserve(budget: Budget, now: Instant, *, live: bool, daily: bool = False) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had.
+
+    `live` and `daily` say for which queue; neither: for backfill.
+    """
     if budget.blocked_until > now:
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
     used = budget.used if budget.day == day else 0
-    allowed = None if budget.daily is None else budget.daily if live else for_work(budget.daily)
+    allowed = None if budget.daily is None else budget.daily if live else for_work(budget.daily, is_daily=daily)
     if allowed is not None and used >= allowed:
         return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
     step = budget.step
-    reach = lead(step, live)
+    reach = lead(step, live, daily)
     # Further ahead than anybody reserves: the trace of a clock that jumped.
     tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
     if tat > now + reach:
@@ -229,9 +233,12 @@ def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:
     return max(0, for_work(budget.daily) - used), (day + 1) * DAY - budget.reset_offset
 
 
-def for_work(daily: int) -> int:
-    """What of a daily quota is there for all but interactive reads, which keep a fiftieth of the day."""
-    return daily - daily // 50
+def for_work(daily: int, *, is_daily: bool = False) -> int:
+    """What of a daily quota is there for backfill, which leaves a fiftieth of the day.
+
+    Half of that fiftieth is there for the daily collection, the rest for interactive reads.
+    """
+    return daily - daily // (100 if is_daily else 50)
 
 
 def waits_until(budget: Budget, now: Instant) -> Instant:

@@ -41,13 +41,14 @@ class _Slot:
 
 
 class Gate:
-    """One lane (live or not) of one budget in this process; the slots queue here, the processes in the database."""
+    """One lane of one budget in this process: live, daily or neither. Slots queue here, processes in the database."""
 
-    def __init__(self, store: Store, clock: Clock, key: str, *, live: bool) -> None:
+    def __init__(self, store: Store, clock: Clock, key: str, *, live: bool, daily: bool = False) -> None:
         self._store = store
         self._clock = clock
         self._key = key
         self._live = live
+        self._daily = daily
         self._turn = threading.Lock()
         self._pool: deque[_Slot] = deque()
         self._chance = random.Random()
@@ -119,7 +120,7 @@ class Gate:
         now = self._clock.now()
 
         def by(before: Budget) -> tuple[Budget, tuple[Grant | Later, Budget]]:
-            after, granted = pacing.reserve(before, now, live=self._live)
+            after, granted = pacing.reserve(before, now, live=self._live, daily=self._daily)
             return after, (granted, after)
 
         return *budgets.change(tx, self._key, by), now
@@ -131,15 +132,15 @@ class Gates:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._gates: dict[tuple[str, bool], Gate] = {}
+        self._gates: dict[tuple[str, bool, bool], Gate] = {}
         self._making = threading.Lock()
 
-    def gate(self, key: str, *, live: bool) -> Gate:
+    def gate(self, key: str, *, live: bool, daily: bool = False) -> Gate:
         """The gate of one lane of a budget."""
         with self._making:
-            found = self._gates.get((key, live))
+            found = self._gates.get((key, live, daily))
             if found is None:
-                found = self._gates[key, live] = Gate(self._store, self._clock, key, live=live)
+                found = self._gates[key, live, daily] = Gate(self._store, self._clock, key, live=live, daily=daily)
             return found
 
     def refused(self, key: str, seconds: float, *, is_quota: bool = False) -> Instant:

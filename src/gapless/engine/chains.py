@@ -55,12 +55,12 @@ class Chains:
 
         return self._store.write(write)
 
-    def every(self, job_id: int | None = None) -> list[Chain]:
-        """The newest links, or those that lead from or to a job."""
+    def every(self, job_id: int | None = None, *, most: int = 200, below: int = 2**62) -> list[Chain]:
+        """The newest links with an id below `below`, or all that lead from or to a job."""
         if job_id is not None:
             self._jobs.get(job_id)
         with self._store.read() as tx:
-            return chains.every(tx) if job_id is None else chains.of_job(tx, job_id)
+            return chains.every(tx, most, below=below) if job_id is None else chains.of_job(tx, job_id)
 
     def get(self, chain_id: int) -> Chain:
         """A link by its number; raises `NotFound`."""

@@ -25,7 +25,7 @@ from pyreqwest.exceptions import PyreqwestError
 
 from gapless.core.clock import Clock
 from gapless.core.errors import UsageError
-from gapless.core.span import SECOND
+from gapless.core.span import SECOND, iso
 from gapless.store import deliveries, notifications
 from gapless.store.deliveries import Delivery
 from gapless.store.notifications import Notification
@@ -37,6 +37,8 @@ log = structlog.get_logger("gapless.deliveries")
 DELAYS = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18_000.0)
 #: Seconds that one attempt may take, and for which nobody else tries.
 TIMEOUT, HELD = 10.0, 60.0
+#: The type of what is told only to see whether it arrives.
+TEST = "test"
 #: Addresses that are told at once; a slow one holds up no other.
 LANES = 4
 
@@ -71,10 +73,21 @@ class Deliveries:
         self._client: SyncClient | None = None
         self._making = threading.Lock()
 
-    def recent(self, most: int = 50) -> list[Delivery]:
-        """The newest deliveries, newest first."""
+    def recent(self, most: int = 50, *, below: int = 2**62, state: str = "") -> list[Delivery]:
+        """Deliveries with an id below `below`, newest first; those of one state if it is given."""
         with self._store.read() as tx:
-            return deliveries.recent(tx, most)
+            return deliveries.recent(tx, most, below=below, state=state)
+
+    def last(self) -> dict[int, Delivery]:
+        """How it went the last time, by notification."""
+        with self._store.read() as tx:
+            return deliveries.last(tx)
+
+    def test(self, target: Notification) -> Outcome:
+        """Tell an address something at once, also when it is switched off; nothing is stored, nothing tried again."""
+        now = self._clock.now()
+        said = {"type": TEST, "timestamp": iso(now), "data": {"notification": target.name}}
+        return self._tell(target, f"gapless-test-{now}", TEST, msgspec.json.encode(said).decode())
 
     def tick(self) -> int:
         """Send what is due, to each address in the order of its events; returns how many arrived."""
@@ -109,7 +122,7 @@ class Deliveries:
         if target is None or not target.enabled:
             outcome = Outcome("its notification is gone or disabled", is_final=True)
         else:
-            outcome = self._tell(target, one)
+            outcome = self._tell(target, f"gapless-{one.id}", one.event, one.body)
         self._note(one, outcome)
         return not outcome.error
 
@@ -124,19 +137,20 @@ class Deliveries:
             again = now + round(DELAYS[attempts - 1] * SECOND)
             self._store.write(lambda tx: deliveries.later(tx, one.id, again, outcome.error))
 
-    def _tell(self, target: Notification, one: Delivery) -> Outcome:
-        return self._post(target, one) if target.kind == "webhook" else _hand_over(target, one)
+    def _tell(self, target: Notification, name: str, event: str, body: str) -> Outcome:
+        """Send a body under a name that is the same in every attempt."""
+        return self._post(target, name, body) if target.kind == "webhook" else _hand_over(target, event, body)
 
-    def _post(self, target: Notification, one: Delivery) -> Outcome:
+    def _post(self, target: Notification, name: str, body: str) -> Outcome:
         stamp = self._clock.now() // SECOND
         headers = {
             "content-type": "application/json",
-            "webhook-id": f"gapless-{one.id}",
+            "webhook-id": name,
             "webhook-timestamp": str(stamp),
-            "webhook-signature": signature(target.secret, f"gapless-{one.id}", stamp, one.body),
+            "webhook-signature": signature(target.secret, name, stamp, body),
         }
         try:
-            answer = self._http().post(target.url).headers(headers).body_text(one.body).build().send()
+            answer = self._http().post(target.url).headers(headers).body_text(body).build().send()
         except (PyreqwestError, OSError, ValueError) as error:
             # Its own words hold the address.
             return Outcome(f"no answer ({type(error).__name__})")
@@ -183,7 +197,7 @@ def _apprise() -> Any:
     return apprise
 
 
-def _hand_over(target: Notification, one: Delivery) -> Outcome:
+def _hand_over(target: Notification, event: str, said: str) -> Outcome:
     """Tell an address of apprise's; what it logs may hold the address and is kept from us."""
     try:
         library = _apprise()
@@ -192,8 +206,8 @@ def _hand_over(target: Notification, one: Delivery) -> Outcome:
     teller = library.Apprise()
     if not teller.add(target.url):
         return Outcome("the address is not understood", is_final=True)
-    title, body = _words(one.body)
-    is_told = teller.notify(title=title, body=body, notify_type=_TYPES.get(one.event, "info"))
+    title, body = _words(said)
+    is_told = teller.notify(title=title, body=body, notify_type=_TYPES.get(event, "info"))
     return Outcome() if is_told else Outcome("apprise could not deliver it")
 
 
@@ -203,6 +217,8 @@ _TYPES = {"done": "success", "incomplete": "warning", "failed": "failure", "wait
 def _words(body: str) -> tuple[str, str]:
     """A title and a sentence for people."""
     said = msgspec.json.decode(body)
+    if said["type"] == TEST:
+        return "gapless: a test", f"notification {said['data']['notification']} reaches you"
     job, event = said["data"], said["type"].removeprefix("job.")
     title = f"gapless: job {job['id']} is {event}"
     name = f" ({job['name']})" if job["name"] else ""

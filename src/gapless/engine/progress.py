@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -86,9 +87,9 @@ def _ends(job: Job, plans: list[SeriesPlan], series: int) -> tuple[float, float]
         return (0.0, 0.0)
     if job.state == JobState.DONE:
         return (0.5, 0.5)
-    length = job.end - job.start
-    forward = sum((one.missing[0].start - job.start) / length if one.missing else 0.5 for one in plans)
-    backward = sum((job.end - one.missing[-1].end) / length if one.missing else 0.5 for one in plans)
+    length, counted = job.end - job.start, _alike(plans)
+    forward = sum(n * ((left[0].start - job.start) / length if left else 0.5) for left, n in counted.items())
+    backward = sum(n * ((job.end - left[-1].end) / length if left else 0.5) for left, n in counted.items())
     return (max(0.0, forward / series), max(0.0, backward / series))
 
 
@@ -99,8 +100,13 @@ def _bar(job: Job, plans: list[SeriesPlan], series: int, width: int) -> list[flo
     edges = [job.start + (job.end - job.start) * i // width for i in range(width + 1)]
     stretches = [Span(a, b) for a, b in pairwise(edges) if a < b]
     left = [0.0] * len(stretches)
-    for one in plans:
+    for missing, times in _alike(plans).items():
         for i, stretch in enumerate(stretches):
-            missing = sum(part.end - part.start for part in intersect(one.missing, [stretch]))
-            left[i] += missing / (stretch.end - stretch.start)
+            lost = sum(part.end - part.start for part in intersect(missing, [stretch]))
+            left[i] += times * lost / (stretch.end - stretch.start)
     return [1.0 - share / series for share in left]
+
+
+def _alike(plans: list[SeriesPlan]) -> Counter[tuple[Span, ...]]:
+    """How many series miss the same: of thousands most are either complete or not begun."""
+    return Counter(tuple(one.missing) for one in plans)

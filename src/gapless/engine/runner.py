@@ -221,12 +221,13 @@ class Runner:
         )
 
     def _depart(self, run: _Run) -> object:
-        live = run.lease.segment.queue == Queue.LIVE
+        queue = run.lease.segment.queue
+        lane = {"live": queue == Queue.LIVE, "daily": queue == Queue.DAILY}
         if run.lease.segment.rate:
-            paced = self.gates.gate(job_budget(run.lease.segment.job), live=live).depart(run.stop)
+            paced = self.gates.gate(job_budget(run.lease.segment.job), **lane).depart(run.stop)
             if not isinstance(paced, Departed):
                 return paced
-        return self.gates.gate(run.gate, live=live).depart(run.stop)
+        return self.gates.gate(run.gate, **lane).depart(run.stop)
 
     def _page(self, run: _Run, asked: Asked) -> bool:
         """One request and what follows from it; False when the segment has left our hands."""

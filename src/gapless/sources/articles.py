@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 
 from gapless.core.dataset import Column, Directory, Type
 
 #: The stock codes of companies in Korea.
 STOCK = r"\d[0-9A-Z]{5}"
+#: Ends the query of a series: only articles with one of these names in their title are taken, `title:삼성전자|삼전`.
+TITLE = " title:"
 _OVERRIDE = re.compile(rf"{STOCK}=(.+)")
 _MARKUP = re.compile(r"</?b>")
 
@@ -33,17 +36,31 @@ COLUMNS = (
 KEY = ("address",)
 
 
-def names_in(column: str) -> Directory:
-    """Where the name of a company stands that a bare stock code means."""
+def names_in(column: str, separator: str = "") -> Directory:
+    """Where the name of a company stands that a stock code means, bare or before `separator`."""
     return Directory(
-        dataset="dart.companies", series="all", key="stock_code", value=column, pattern=STOCK, separator=""
+        dataset="dart.companies", series="all", key="stock_code", value=column, pattern=STOCK, separator=separator
     )
 
 
 def words_of(series: str, alias: str) -> str:
     """The words to ask for: of `005930=QUERY` the query, else what the directory calls the series."""
-    told = _OVERRIDE.fullmatch(series)
-    return told[1] if told else alias
+    told = _OVERRIDE.fullmatch(series.partition(TITLE)[0])
+    return told[1] if told else alias.partition(TITLE)[0]
+
+
+def titled(series: str) -> tuple[str, ...]:
+    """The names of which a title must have one, in the form of `is_titled`; none: every title will do."""
+    return tuple(name for one in series.partition(TITLE)[2].split("|") if (name := _squeezed(one)))
+
+
+def is_titled(title: str, names: tuple[str, ...]) -> bool:
+    """Whether one of the names stands in a title; case and spaces do not count: GDELT adds some."""
+    return not names or any(name in _squeezed(title) for name in names)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def plain(text: str) -> str:

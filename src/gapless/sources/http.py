@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from threading import Lock
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import DecodeError, PyreqwestError, RequestTimeoutError
@@ -44,22 +45,15 @@ class Http:
         #: The provider's clock when the last request left, if it told it.
         self.clock: Instant | None = None
         self._timeout = timeout
-        self._client: SyncClient = (
-            SyncClientBuilder()
-            .timeout(timeout)
-            .connect_timeout(min(timeout, timedelta(seconds=5)))
-            .gzip(True)
-            .follow_redirects(False)
-            .pool_max_idle_per_host(64)
-            .user_agent("gapless")
-            .build()
-        )
+        #: Made by the first request: a client holds a megabyte, and most processes ask one provider or none.
+        self._client: SyncClient | None = None
+        self._making = Lock()
 
     def get(self, path: str, query: Sequence[tuple[str, str]], headers: Sequence[tuple[str, str]] = ()) -> Reply:
         """GET `path`; raises `Unreachable` when nothing answers and `TryAgain` when the answer breaks off."""
         began = time.monotonic()
         try:
-            request = self._client.get(self.base_url + path).query(query)
+            request = self._connected().get(self.base_url + path).query(query)
             for name, value in headers:
                 request = request.header(name, value)
             response = request.build().send()
@@ -78,6 +72,21 @@ class Http:
             retry_after=response.get_header("retry-after"),
         )
 
+    def _connected(self) -> SyncClient:
+        with self._making:
+            if self._client is None:
+                self._client = (
+                    SyncClientBuilder()
+                    .timeout(self._timeout)
+                    .connect_timeout(min(self._timeout, timedelta(seconds=5)))
+                    .gzip(True)
+                    .follow_redirects(False)
+                    .pool_max_idle_per_host(64)
+                    .user_agent("gapless")
+                    .build()
+                )
+            return self._client
+
     def _no_answer(self, error: Exception) -> TryAgain:
         setting = f"GAPLESS_{self.source.upper()}_BASE_URL"
         if isinstance(error, RequestTimeoutError):
@@ -91,7 +100,8 @@ class Http:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
 
 def _why(error: Exception) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
 
 from gapless.core.actor import Actor
 from gapless.core.span import Instant
 from gapless.store import settings
 from gapless.store.database import Tx
 from gapless.store.schema import audit
-from gapless.store.sql import Statement
+from gapless.store.sql import Statement, escaped
 
 #: Names our lock among the advisory locks of a server.
 _SEALING = 726_711
@@ -59,13 +60,11 @@ _SEAL = Statement(
     update(audit).where(audit.c.id == _b("its_id")).values(place=_b("its_place"), digest=_b("its_digest"))
 )
 _FROM = Statement(select(*_COLUMNS).where(audit.c.place > _b("after_place")).order_by(audit.c.place).limit(_b("most")))
-_NEWEST = Statement(select(*_COLUMNS).where(audit.c.id < _b("below")).order_by(audit.c.id.desc()).limit(_b("most")))
-_OF = Statement(
-    select(*_COLUMNS)
-    .where(audit.c.subject == _b("its_subject"), audit.c.id < _b("below"))
-    .order_by(audit.c.id.desc())
-    .limit(_b("most"))
-)
+_FILTERS: dict[str, ColumnElement[bool]] = {
+    "subject": audit.c.subject == _b("its_subject"),
+    "actor": audit.c.actor == _b("its_actor"),
+    "action": audit.c.action.like(_b("its_action"), escape="\\"),
+}
 _SINCE = Statement(
     select(audit.c.id, audit.c.subject).where(audit.c.id > _b("after_id")).order_by(audit.c.id).limit(_b("most"))
 )
@@ -153,11 +152,18 @@ def sealed(tx: Tx, after: int, most: int) -> list[Entry]:
     return [Entry(*row) for row in tx.rows(_FROM, after_place=after, most=most)]
 
 
-def newest(tx: Tx, most: int, *, below: int, subject: str = "") -> list[Entry]:
-    """Entries with an id below `below`, newest first; of one subject if it is given."""
-    if subject:
-        return [Entry(*row) for row in tx.rows(_OF, its_subject=subject, below=below, most=most)]
-    return [Entry(*row) for row in tx.rows(_NEWEST, below=below, most=most)]
+@lru_cache(maxsize=16)
+def _newest(narrowed: tuple[str, ...]) -> Statement:
+    which = and_(audit.c.id < _b("below"), *(_FILTERS[name] for name in narrowed))
+    return Statement(select(*_COLUMNS).where(which).order_by(audit.c.id.desc()).limit(_b("most")))
+
+
+def newest(tx: Tx, most: int, *, below: int, subject: str = "", actor: str = "", action: str = "") -> list[Entry]:
+    """Entries with an id below `below`, newest first: of a subject, of an actor, of actions that begin so."""
+    said = {"subject": subject, "actor": actor, "action": action and escaped(action) + "%"}
+    given = {f"its_{name}": text for name, text in said.items() if text}
+    narrowed = tuple(name for name, text in said.items() if text)
+    return [Entry(*row) for row in tx.rows(_newest(narrowed), below=below, most=most, **given)]
 
 
 def since(tx: Tx, after: int, most: int) -> list[tuple[int, str]]:

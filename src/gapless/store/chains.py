@@ -28,7 +28,7 @@ _COLUMNS = [
     chain.c.ended_at,
 ]
 _WAITING = chain.c.state == word("waiting")
-_ALL = Statement(select(*_COLUMNS).order_by(chain.c.id.desc()).limit(_b("most")))
+_ALL = Statement(select(*_COLUMNS).where(chain.c.id < _b("below")).order_by(chain.c.id.desc()).limit(_b("most")))
 _GET = Statement(select(*_COLUMNS).where(chain.c.id == _b("its_id")))
 _OF_JOB = Statement(
     select(*_COLUMNS).where(or_(chain.c.job == _b("its_job"), chain.c.next_job == _b("its_job"))).order_by(chain.c.id)
@@ -111,9 +111,9 @@ def _chain(row: tuple[Any, ...]) -> Chain:
     return Chain(**{**made, "steps": msgspec.json.decode(made["steps"], type=tuple[Step, ...])})
 
 
-def every(tx: Tx, most: int = 200) -> list[Chain]:
-    """The newest links, newest first."""
-    return [_chain(row) for row in tx.rows(_ALL, most=most)]
+def every(tx: Tx, most: int = 200, *, below: int = 2**62) -> list[Chain]:
+    """Links with an id below `below`, newest first."""
+    return [_chain(row) for row in tx.rows(_ALL, most=most, below=below)]
 
 
 def get(tx: Tx, chain_id: int) -> Chain | None:

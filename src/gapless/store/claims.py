@@ -6,6 +6,7 @@ or spent budget, or for another segment under a live lease that is fetching the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +77,14 @@ _overlapped = and_(
 _blocked = and_(budget.c.blocked_until.is_not(None), budget.c.blocked_until > _b("now"))
 _spent = and_(
     budget.c.daily.is_not(None),
-    budget.c.used >= budget.c.daily - case((segment.c.queue == "live", 0), else_=budget.c.daily // 50),
+    # As `pacing.for_work` has it.
+    budget.c.used
+    >= budget.c.daily
+    - case(
+        (segment.c.queue == "live", 0),
+        (segment.c.queue == "daily", budget.c.daily // 100),
+        else_=budget.c.daily // 50,
+    ),
     budget.c.day == (_b("now") + budget.c.reset_offset) // literal(DAY),
 )
 #: The queue as a whole has no place free.
@@ -118,22 +126,24 @@ _claimable = and_(
 _QUEUED = JOINED.outerjoin(budget, budget.c.key == segment.c.budget)
 
 
-def _next(*narrowed: ColumnElement[bool]) -> tuple[Statement, Statement]:
-    """The next segment of a queue: to look at whether or not the queue is full, and to take under its row lock."""
-    chosen = (
-        select(*COLUMNS, job.c.state)
-        .select_from(_QUEUED)
-        .where(segment.c.queue == _b("queue"), _claimable, *narrowed)
-        .order_by(segment.c.turn, segment.c.job, segment.c.id)
-        .limit(1)
-    )
-    taken = chosen.where(~_full)
-    locked = taken.with_for_update(of=segment, skip_locked=True)
-    return Statement(chosen), Statement(taken, postgresql=locked)
+_ORDER = (segment.c.turn, segment.c.job, segment.c.id)
+
+
+def _next(*narrowed: ColumnElement[bool], order: Sequence[ColumnElement[int]] = _ORDER) -> tuple[Statement, Statement]:
+    """The next segment of a queue: to look at whether or not the queue is full, and to take under its row lock.
+
+    `order` is that of SQLite.
+    """
+    chosen = select(*COLUMNS, job.c.state).select_from(_QUEUED)
+    chosen = chosen.where(segment.c.queue == _b("queue"), _claimable, *narrowed).limit(1)
+    here, there = chosen.order_by(*order), chosen.order_by(*_ORDER)
+    locked = there.where(~_full).with_for_update(of=segment, skip_locked=True)
+    return Statement(here, postgresql=there), Statement(here.where(~_full), postgresql=locked)
 
 
 _PEEK, _NEXT = _next()
-_PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"))
+#: The segments of one job have one turn. SQLite does not see that, and would sort all that wait for each one taken.
+_PEEK_OF_JOB, _NEXT_OF_JOB = _next(segment.c.job == _b("job"), order=(segment.c.id,))
 _CLAIM = Statement(
     update(segment)
     .where(

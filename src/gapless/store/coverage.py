@@ -62,8 +62,12 @@ _LAST = Statement(
 _TALLIED = Statement(select(func.coalesce(func.sum(tally.c.rows), 0)).where(tally.c.series == _b("series")))
 _COVERAGE = _Ledger(coverage)
 _PROOF = _Ledger(proof)
-
-
+_PROVEN = Statement(
+    select(series_table.c.name, proof.c.start, proof.c.end)
+    .join(series_table, series_table.c.id == proof.c.series)
+    .where(proof.c.job == _b("job"))
+    .order_by(proof.c.series, proof.c.start)
+)
 _WHOLE = Statement(
     select(series_table.c.name)
     .join(coverage, coverage.c.series == series_table.c.id)
@@ -87,6 +91,14 @@ def spans(tx: Tx, series: int, within: Span | None = None, *, job: int | None = 
     ledger = _ledger(job)
     lo, hi = (within.start, within.end) if within else (DAWN, DOOM)
     return [Span(*row) for row in tx.rows(ledger.inside, **ledger.key(series, job), lo=lo, hi=hi)]
+
+
+def proven(tx: Tx, job: int) -> dict[str, list[Span]]:
+    """What a job has proven, in order, by the names of those of its series of which it has proven something."""
+    found: dict[str, list[Span]] = {}
+    for name, start, end in tx.rows(_PROVEN, job=job):
+        found.setdefault(str(name), []).append(Span(start, end))
+    return found
 
 
 def whole(tx: Tx, dataset: str, span: Span) -> set[str]:

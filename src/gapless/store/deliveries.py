@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from gapless.core.span import Instant
@@ -38,7 +38,14 @@ class Delivery:
 _NAMES = [one.name for one in fields(Delivery)]
 _COLUMNS = [delivery.c[name] for name in _NAMES]
 _WAITING = delivery.c.state == word("waiting")
-_RECENT = Statement(select(*_COLUMNS).order_by(delivery.c.id.desc()).limit(_b("most")))
+_recent = select(*_COLUMNS).where(delivery.c.id < _b("below")).order_by(delivery.c.id.desc()).limit(_b("most"))
+_RECENT = Statement(_recent)
+_RECENT_IN = Statement(_recent.where(delivery.c.state == _b("its_state")))
+_LAST = Statement(
+    select(*_COLUMNS).where(
+        delivery.c.id.in_(select(func.max(delivery.c.id)).where(~_WAITING).group_by(delivery.c.notification))
+    )
+)
 _DUE = Statement(
     select(*_COLUMNS)
     .where(_WAITING, delivery.c.retry_at <= _b("now"))
@@ -78,9 +85,16 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
     return Delivery(**dict(zip(_NAMES, row, strict=True)))
 
 
-def recent(tx: Tx, most: int = 50) -> list[Delivery]:
-    """The newest deliveries, newest first."""
-    return [_delivery(row) for row in tx.rows(_RECENT, most=most)]
+def recent(tx: Tx, most: int = 50, *, below: int = 2**62, state: str = "") -> list[Delivery]:
+    """Deliveries with an id below `below`, newest first; those of one state if it is given."""
+    if state:
+        return [_delivery(row) for row in tx.rows(_RECENT_IN, most=most, below=below, its_state=state)]
+    return [_delivery(row) for row in tx.rows(_RECENT, most=most, below=below)]
+
+
+def last(tx: Tx) -> dict[int, Delivery]:
+    """The newest delivery of each notification that has come to an end, arrived or given up."""
+    return {one.notification: one for one in map(_delivery, tx.rows(_LAST))}
 
 
 def due(tx: Tx, now: Instant, most: int = 100) -> list[Delivery]:

@@ -2,24 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, cast, exists, func, or_, select, tuple_
-from sqlalchemy.types import Text
+from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy.types import BigInteger, Text
 
-from gapless.core.job import Job, JobState
+from gapless.core.job import Direction, Job, JobState, Kind
+from gapless.core.segment import SegmentState
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.schema import job, job_series, segment, series
-from gapless.store.sql import Statement, among, word
+from gapless.store.schema import job, job_series, quarantine, segment, series
+from gapless.store.sql import Statement, among, escaped, word
 
 _b = bindparam
 _NAMES = [one.name for one in fields(Job)]
 _COLUMNS = [job.c[name] for name in _NAMES]
-#: What jobs can be sorted by; the number of a job settles equals.
+#: Of a whole, in which progress is compared; and what stands behind those whose time left nobody knows.
+_WHOLE, _LAST = 1_000_000, 2**53
+_LEFT = [one.value for one in SegmentState if one is not SegmentState.DONE]
+_BROKEN = [SegmentState.FAILED.value, SegmentState.HELD.value]
+_UNTOUCHED = and_(job.c.state == word(JobState.PENDING.value), job.c.started_at.is_(None), job.c.cached == 0)
+#: Microseconds of all series of a job.
+_LENGTH = (job.c.end - job.c.start) * job.c.series_count
+
+
+def _left(states: list[str]) -> ColumnElement[int]:
+    """Microseconds that segments in some states have still before them."""
+    is_back = segment.c.direction == word(Direction.BACKWARD.value)
+    each = case((is_back, segment.c.cursor - segment.c.start), else_=segment.c.end - segment.c.cursor)
+    found = select(func.coalesce(cast(func.sum(each), BigInteger), 0))
+    return found.where(segment.c.job == job.c.id, among(segment.c.state, states)).scalar_subquery()
+
+
+def _given_up() -> ColumnElement[int]:
+    """Microseconds of a job's span that are quarantined."""
+    first = case((quarantine.c.start > job.c.start, quarantine.c.start), else_=job.c.start)
+    last = case((quarantine.c.end < job.c.end, quarantine.c.end), else_=job.c.end)
+    found = select(func.coalesce(cast(func.sum(last - first), BigInteger), 0))
+    found = found.join_from(job_series, quarantine, quarantine.c.series == job_series.c.series)
+    inside = and_(quarantine.c.start < job.c.end, quarantine.c.end > job.c.start)
+    return found.where(job_series.c.job == job.c.id, inside).scalar_subquery()
+
+
+def _percent() -> ColumnElement[Any]:
+    """How far a job is, from its segments: what has not been begun, and what is done, costs no look at them."""
+    part = case((_LENGTH > _WHOLE, _LENGTH // _WHOLE), else_=1)
+    return case(
+        (job.c.kind == word(Kind.FOLLOW.value), -1),
+        (job.c.state == word(JobState.DONE.value), _WHOLE),
+        (_UNTOUCHED, 0),
+        else_=_WHOLE - _left(_LEFT) // part,
+    )
+
+
+def _fail(counted: tuple[str, ...]) -> ColumnElement[Any]:
+    """Cells given up; where units are counted, those of series that are held or failed, too."""
+    cell = case((and_(job.c.total > 0, job.c.total < _LENGTH), _LENGTH // job.c.total), else_=1)
+    lost: ColumnElement[int] = _given_up()
+    if counted:
+        lost = lost + case((among(job.c.dataset, counted), _left(_BROKEN)), else_=0)
+    is_clean = or_(job.c.kind == word(Kind.FOLLOW.value), job.c.state == word(JobState.DONE.value), _UNTOUCHED)
+    return case((is_clean, 0), else_=(lost + cell - 1) // cell)
+
+
+def _eta(count: int, descending: bool) -> ColumnElement[Any]:
+    """Milliseconds that are known of so many jobs; the others come last."""
+    unknown = -1 if descending else _LAST
+    known: list[Any] = [(job.c.id == _b(f"eta_of{i}"), _b(f"eta{i}")) for i in range(count)]
+    return case(*known, else_=unknown) if known else case((job.c.id < 0, 0), else_=unknown)
+
+
+#: What jobs can be sorted by, beside `fail` and `eta`; the number of a job settles equals.
 SORTS: dict[str, ColumnElement[Any]] = {
     "id": job.c.id,
     "name": job.c.name,
@@ -30,6 +86,7 @@ SORTS: dict[str, ColumnElement[Any]] = {
     "rows": job.c.rows,
     "startedAt": func.coalesce(job.c.started_at, 0),
     "endedAt": func.coalesce(job.c.ended_at, 0),
+    "percent": _percent(),
 }
 
 
@@ -67,17 +124,13 @@ class Filter:
         """The parameters."""
         found: dict[str, Any] = {}
         if self.dataset:
-            found |= {"its_dataset": self.dataset, "its_source": _escaped(self.dataset) + ".%"}
+            found |= {"its_dataset": self.dataset, "its_source": escaped(self.dataset) + ".%"}
         for name in ("owner", "kind", "queue", "series"):
             if getattr(self, name):
                 found[f"its_{name}"] = getattr(self, name)
-        found |= {f"word{i}": f"%{_escaped(one.lower())}%" for i, one in enumerate(self.words)}
+        found |= {f"word{i}": f"%{escaped(one.lower())}%" for i, one in enumerate(self.words)}
         found |= {"up_to": self.up_to} if self.up_to else {}
         return found | {f"id{i}": one for i, one in enumerate(self.ids)}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _has_series(match: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -116,9 +169,15 @@ def _conditions(shape: tuple[Any, ...]) -> list[ColumnElement[bool]]:
     return found
 
 
+def _key(sort: str, counted: tuple[str, ...], etas: int, *, descending: bool) -> ColumnElement[Any]:
+    if sort == "fail":
+        return _fail(counted)
+    return _eta(etas, descending) if sort == "eta" else SORTS[sort]
+
+
 @lru_cache(maxsize=512)
-def _page(shape: tuple[Any, ...], sort: str, descending: bool, goes_on: bool) -> Statement:
-    key = SORTS[sort]
+def _page(shape: tuple[Any, ...], key_of: tuple[Any, ...], descending: bool, goes_on: bool) -> Statement:
+    key = _key(*key_of, descending=descending)
     conditions = _conditions(shape)
     if goes_on:
         here, last = tuple_(key, job.c.id), tuple_(_b("last_key"), _b("last_id"))
@@ -152,12 +211,21 @@ def page(
     descending: bool = True,
     after: tuple[Any, int] | None = None,
     skipped: int = 0,
+    counted: tuple[str, ...] = (),
+    etas: Mapping[int, int] | None = None,
 ) -> list[tuple[Job, Any]]:
-    """Jobs with the value they are sorted by, those that follow `after` = (value, id) of the last one seen."""
+    """Jobs with the value they are sorted by, those that follow `after` = (value, id) of the last one seen.
+
+    To sort by `fail` takes the datasets whose units are `counted`, by `eta` the milliseconds left of the jobs that run.
+    """
     params = which.params | {"most": most, "skipped": skipped}
     if after is not None:
         params |= {"last_key": after[0], "last_id": after[1]}
-    found = tx.rows(_page(which.shape, sort, descending, after is not None), **params)
+    known = list((etas or {}).items()) if sort == "eta" else []
+    for i, (one, left) in enumerate(known):
+        params |= {f"eta_of{i}": one, f"eta{i}": left}
+    key_of = (sort, counted if sort == "fail" else (), len(known))
+    found = tx.rows(_page(which.shape, key_of, descending, after is not None), **params)
     return [(Job(**dict(zip(_NAMES, row[:-1], strict=True))), row[-1]) for row in found]
 
 

@@ -151,24 +151,33 @@ def own(tx: Tx, dataset: Dataset, name: str, series: int) -> list[Span]:
     return union(found)
 
 
-def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:
-    """Keep an answer; one of the same name and version is replaced."""
+def packed(series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> dict[str, Any]:
+    """An answer as it is kept: packing takes time, which no transaction should wait for."""
     import pyarrow as pa
 
-    tx.run(
-        _KEEP,
-        its_series=series,
-        its_name=raw.name,
-        its_version=raw.version,
-        its_start=proven.start,
-        its_end=proven.end,
-        its_parser=parser,
-        its_body=pa.compress(raw.body, codec="zstd", asbytes=True),
-        its_size=len(raw.body),
-        its_fetched_at=now,
-        its_updated_at=now,
-        its_again_at=raw.again_at,
-    )
+    return {
+        "its_series": series,
+        "its_name": raw.name,
+        "its_version": raw.version,
+        "its_start": proven.start,
+        "its_end": proven.end,
+        "its_parser": parser,
+        "its_body": pa.compress(raw.body, codec="zstd", asbytes=True),
+        "its_size": len(raw.body),
+        "its_fetched_at": now,
+        "its_updated_at": now,
+        "its_again_at": raw.again_at,
+    }
+
+
+def keep_all(tx: Tx, some: list[dict[str, Any]]) -> None:
+    """Keep packed answers; one of the same name and version is replaced."""
+    tx.each(_KEEP, some)
+
+
+def keep(tx: Tx, series: int, raw: Raw, proven: Span, parser: int, now: Instant) -> None:
+    """Keep an answer; one of the same name and version is replaced."""
+    tx.run(_KEEP, **packed(series, raw, proven, parser, now))
 
 
 def whole(tx: Tx, series: int, within: Span) -> list[dict[str, Any]]:

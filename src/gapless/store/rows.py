@@ -368,7 +368,8 @@ def frame(
     """Rows of `within` in time order as a polars frame: `time` (UTC, µs) and the dataset's columns, or only `columns`.
 
     Of versions the one that counts (on `day`, an ISO date, if it is given). The driver builds tuples and polars takes
-    them column by column: no Python loop over rows.
+    them column by column: no Python loop over rows. Raises `TypeError` for a value that is not of its column's type
+    (see `mistyped`).
     """
     every = names(dataset)
     types = dict(zip(every, _types(dataset), strict=True))
@@ -378,7 +379,7 @@ def frame(
     else:
         _select_best(tx, dataset, dataset.revisions, series, within, columns, day)
     parts = [empty(dataset).select(columns)]
-    while rows := tx.cursor.fetchmany(50_000):
+    while rows := tx.cursor.fetchmany(5_000):
         made = zip(columns, zip(*rows, strict=True), strict=True)
         parts.append(pl.DataFrame([_column(name, types[name], list(values)) for name, values in made]))
     return pl.concat(parts)
@@ -395,7 +396,7 @@ def _column(name: str, kind: Type, values: list[Any]) -> pl.Series:
     if kind is Type.TIME:
         return pl.Series(name, values, dtype=pl.Int64).cast(_polars(kind))
     if kind is Type.BOOL:
-        return pl.Series(name, [None if one is None else bool(one) for one in values], dtype=pl.Boolean)
+        return pl.Series(name, values, dtype=pl.Int64).cast(pl.Boolean)
     if kind is Type.DATE:
         return pl.Series(name, values, dtype=pl.String).str.to_date("%Y-%m-%d")
     if kind is Type.DECIMAL:

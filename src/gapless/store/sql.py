@@ -41,6 +41,11 @@ def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bo
     return column.in_([word(value) for value in sorted(values)])
 
 
+def escaped(text: str) -> str:
+    """Text to be found as it is by `LIKE … ESCAPE '\\'`."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 class Statement:
     """A Core clause, or one per database where the two cannot share it.
 

@@ -6,18 +6,19 @@ prepared UPDATE by primary key (executemany), PostgreSQL's one UPDATE … FROM u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from gapless.core.dataset import Type
-from gapless.core.events import EVENTS, FLOATS, INTS, KEY, VALUED
+from gapless.core.events import COMPARED, EVENTS, FLOATS, INTS, KEY, VALUED
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.rows import CHUNK
 
+_NULL = float("nan")
+#: What a new valuation takes away: a comparison with values that are no more.
+_VOID = [f'"{name}" = NULL' for name in COMPARED]
 _IMPORTED = ("time", *KEY, "origin", "certainty", "facts")
 _EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
 _NATIVE = {**dict.fromkeys(FLOATS, "double precision"), **dict.fromkeys(INTS, "bigint")}
@@ -48,22 +49,43 @@ class Event:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """A valued event, for comparing."""
+
+    series: int
+    time: Instant
+    kind: str
+    id: str
+    #: The valuation that was read; after another one the comparison is void.
+    valued_at: Instant
+    per: float | None
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An event and how far from the median of its sector it is, if that can be told; `basis` is JSON."""
+
+    event: Valued
+    distance: float | None
+    basis: str
+
+
 def add(tx: Tx, series: int, events: Sequence[Imported]) -> int:
     """Import events of one company; returns how many are new or changed. Values stay as they are."""
-    stored = 0
-    for at in range(0, len(events), CHUNK):
-        chunk = [one.row() for one in events[at : at + CHUNK]]
-        if tx.name == "postgresql":
-            tx.cursor.execute(_import_unnest(), (series, *map(list, zip(*chunk, strict=True))))
-        else:
-            tx.cursor.execute(_import_values(len(chunk)), [series, *chain.from_iterable(chunk)])
-        stored += tx.cursor.rowcount
-    return stored
+    if not events:
+        return 0
+    if tx.name == "postgresql":
+        tx.cursor.execute(_import_unnest(), (series, *map(list, zip(*[one.row() for one in events], strict=True))))
+    else:
+        tx.cursor.executemany(_import_text(), [(series, *one.row()) for one in events])
+    return int(tx.cursor.rowcount)
 
 
 def of_company(tx: Tx, series: int, *, all_of_them: bool) -> list[Event]:
     """The events of a company by time; those that have no values yet, or all."""
-    mark, micros = ("?", "time") if tx.name == "sqlite" else ("%s", "(extract(epoch FROM time) * 1000000)::bigint")
+    mark, micros = ("?", "time") if tx.name == "sqlite" else ("%s", _micros("time"))
     only = "" if all_of_them else " AND valued_at IS NULL"
     tx.cursor.execute(
         f"SELECT {micros}, kind, id FROM {EVENTS.table} WHERE series = {mark}{only} ORDER BY 1, 2, 3", (series,)
@@ -91,8 +113,42 @@ def write(tx: Tx, series: int, valued: Sequence[tuple[Any, ...]]) -> int:
     if tx.name == "postgresql":
         tx.cursor.execute(_update_unnest(), (*map(list, zip(*valued, strict=True)), series))
     else:
-        tx.cursor.executemany(_update_text(), [(*row, series) for row in valued])
+        tx.cursor.executemany(_update_text(), _bound(valued, series))
     return int(tx.cursor.rowcount)
+
+
+def every(tx: Tx) -> list[Valued]:
+    """All valued events, by company and time."""
+    time, at = ("time", "valued_at") if tx.name == "sqlite" else (_micros("time"), _micros("valued_at"))
+    tx.cursor.execute(
+        f"SELECT series, {time}, kind, id, {at}, per, facts FROM {EVENTS.table} WHERE valued_at IS NOT NULL"
+        " ORDER BY 1, 2, 3, 4"
+    )
+    return [Valued(*row) for row in tx.cursor.fetchall()]
+
+
+def compare(tx: Tx, series: int, compared: Sequence[Compared]) -> int:
+    """Write how the events of a company compare with their sector; one that was valued anew meanwhile is left alone."""
+    rows = [(one.distance, one.basis, *_key(one.event)) for one in compared]
+    if tx.name == "postgresql":
+        tx.cursor.execute(_compare_unnest(), (*map(list, zip(*rows, strict=True)), series))
+    else:
+        tx.cursor.executemany(_compare_text(), [(*row, series) for row in rows])
+    return int(tx.cursor.rowcount)
+
+
+def _key(one: Valued) -> tuple[Any, ...]:
+    return (one.time, one.kind, one.id, one.valued_at)
+
+
+def _micros(column: str) -> str:
+    return f"(extract(epoch FROM {column}) * 1000000)::bigint"
+
+
+def _bound(valued: Sequence[tuple[Any, ...]], series: int) -> Iterator[tuple[Any, ...]]:
+    """Rows for SQLite, which takes a number that is none for null: for None the driver looks for a way to write it."""
+    for row in valued:
+        yield (*[_NULL if one is None else one for one in row], series)
 
 
 def _conflict(differs: str) -> str:
@@ -102,12 +158,11 @@ def _conflict(differs: str) -> str:
     return f"ON CONFLICT (series, time, kind, id) DO UPDATE SET {sets} WHERE ({mine}) {differs} ({theirs})"
 
 
-@lru_cache(maxsize=CHUNK)
-def _import_values(count: int) -> str:
-    one = f"(?1, {', '.join(['?'] * len(_IMPORTED))})"
-    values = ", ".join([one] * count)
+@lru_cache(maxsize=1)
+def _import_text() -> str:
     columns = ", ".join(_IMPORTED)
-    return f"INSERT INTO {EVENTS.table} (series, {columns}) VALUES {values} {_conflict('IS NOT')}"
+    marks = ", ".join(["?"] * (1 + len(_IMPORTED)))
+    return f"INSERT INTO {EVENTS.table} (series, {columns}) VALUES ({marks}) {_conflict('IS NOT')}"
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +178,7 @@ def _import_unnest() -> str:
 
 @lru_cache(maxsize=1)
 def _update_text() -> str:
-    sets = ", ".join(f'"{name}" = ?' for name in VALUED)
+    sets = ", ".join([*[f'"{name}" = ?' for name in VALUED], *_VOID])
     return f"UPDATE {EVENTS.table} SET {sets} WHERE time = ? AND kind = ? AND id = ? AND series = ?"
 
 
@@ -136,9 +191,30 @@ def _update_unnest() -> str:
         arrays.append(f"%b::{'bigint' if is_time else _NATIVE.get(name, 'text')}[]")
         sets.append(f'"{name}" = ' + (f"{_EPOCH} + u.{name} * interval '1 microsecond'" if is_time else f"u.{name}"))
     arrays += ["%b::bigint[]", "%b::text[]", "%b::text[]"]
+    sets += _VOID
     return (
         f"UPDATE {EVENTS.table} AS e SET {', '.join(sets)} FROM unnest({', '.join(arrays)})"
         f" AS u({', '.join([*VALUED, 'at_time', 'at_kind', 'at_id'])})"
         f" WHERE e.series = %b::bigint AND e.time = {_EPOCH} + u.at_time * interval '1 microsecond'"
         " AND e.kind = u.at_kind AND e.id = u.at_id"
+    )
+
+
+@lru_cache(maxsize=1)
+def _compare_text() -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in COMPARED)
+    where = "time = ? AND kind = ? AND id = ? AND valued_at = ? AND series = ?"
+    return f"UPDATE {EVENTS.table} SET {sets} WHERE {where}"
+
+
+@lru_cache(maxsize=1)
+def _compare_unnest() -> str:
+    sets = ", ".join(f'"{name}" = u.{name}' for name in COMPARED)
+    kinds = ("double precision", "text", "bigint", "text", "text", "bigint")
+    arrays = ", ".join(f"%b::{kind}[]" for kind in kinds)
+    same = [f"e.{name} = {_EPOCH} + u.its_{name} * interval '1 microsecond'" for name in ("time", "valued_at")]
+    return (
+        f"UPDATE {EVENTS.table} AS e SET {sets} FROM unnest({arrays})"
+        f" AS u({', '.join(COMPARED)}, its_time, its_kind, its_id, its_valued_at)"
+        f" WHERE e.series = %b::bigint AND {' AND '.join(same)} AND e.kind = u.its_kind AND e.id = u.its_id"
     )

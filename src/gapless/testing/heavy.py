@@ -21,6 +21,12 @@ def wait(path: str) -> None:
     time.sleep(600)
 
 
+def draw_for_ever(url: str, order: object) -> None:
+    """What draws reports, on a bad day; writes the number of the process beside the database."""
+    assert order is not None
+    wait(f"{url.removeprefix('sqlite:///')}.drawing")
+
+
 def burn() -> None:
     """Use processor time for ever."""
     while True:

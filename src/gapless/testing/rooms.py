@@ -45,7 +45,7 @@ class Room:
         self.history = gapless.open(settings=self.settings)
         self.history.accounts.ensure_admin(PASSWORD)
         if self.slots:
-            self.history.worker([Queue.LIVE, Queue.DAILY, Queue.BACKFILL], Range(self.slots, self.slots))
+            self.history.worker(list(Queue), Range(self.slots, self.slots))
         self.serving = Serving(self.history, "127.0.0.1", self.port).__enter__()
         self.port = int(self.url.rpartition(":")[2])
         return self
@@ -76,6 +76,14 @@ class Room:
         """Make a job."""
         wish = self.history.wish(self.history.dataset(dataset), series, start, end, mode=mode)
         return self.history.create(wish, name=name, rate=rate, hold=hold).job
+
+    def spoil(self, series: str = "KRW-BTC") -> None:
+        """Make a stored day of a series impossible: its lowest price above its highest."""
+        with self.history.store.read() as tx:
+            its = series_store.find(tx, DAYS, series)
+        day = f"SELECT min(time) FROM data_upbit_candles_1d WHERE series = {its}"
+        broken = f"UPDATE data_upbit_candles_1d SET low = high * 2 WHERE series = {its} AND time = ({day})"
+        self.history.store.write(lambda tx: tx.cursor.execute(broken))
 
     def many(self, count: int) -> None:
         """Make jobs by the thousand, without segments: for a room without slots, where nobody looks after them."""

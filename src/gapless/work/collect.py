@@ -19,7 +19,7 @@ from gapless.core.plan import Facts, missing
 from gapless.core.segment import Lease, Segment, Side
 from gapless.core.span import Instant, Span, intersect, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, pages, payloads, quarantine, segments, series
+from gapless.store import coverage, events, pages, payloads, quarantine, segments, series
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
@@ -170,6 +170,9 @@ class Collect:
                 direction=self._turn(asked, page, segment),
                 requests=requests,
             )
+            if page.left_out:
+                told = f"{segment.name} {page.proven}: {page.left_out} of {page.left_out + len(page.rows)} left out"
+                events.add(tx, now, "rows.left_out", told, job=segment.job, segment=segment.id)
             return self.left(tx, segment, held, now)
 
         return self.store.write(write)
@@ -177,7 +180,7 @@ class Collect:
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
         if self.shape.cap is not None:
-            return fit(window, self.shape, asked.ask.limit, len(page.rows))
+            return fit(window, self.shape, asked.ask.limit, len(page.rows) + page.left_out)
         if asked.is_backward or not self.shape.jumps_back:
             # Of a page that proves nothing a narrow window learns nothing: it has not got past what is spoilt.
             known = window if page.proven is None else relax(window, self.shape)

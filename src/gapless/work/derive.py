@@ -13,21 +13,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gapless.core.dataset import Axis, Column, Conflict, Dataset, Type
 from gapless.core.errors import UsageError
 from gapless.core.grid import Steps
-from gapless.core.index.components import COMPONENTS, REACH
-from gapless.core.index.fear_greed import by_block, calendar_days, fingerprint, in_blocks
+from gapless.core.index.components import COMPONENTS
+from gapless.core.index.fear_greed import calendar_days, columns_of, fear_greed, fingerprint, within
 from gapless.core.index.preset import VERSION, Preset, checked, preset, with_weights
 from gapless.core.index.windows import RSI_MEMORY, moving_average, relative_strength
 from gapless.core.lazily import pl
 from gapless.core.span import DAY, HOUR, Instant
 
+if TYPE_CHECKING:
+    from gapless.core.index.sliding import Values
+
 SOURCE = "index"
 FEAR_GREED, AVERAGE, RSI = "index.fear_greed", "index.moving_average", "index.rsi"
-_NOWHERE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Formula:
     """How one derived series is made."""
 
     inputs: tuple[Input, ...]
-    #: Days of the calendar before a year's first day that values of that year may depend on.
+    #: Days of the calendar before a day that its value may depend on.
     reach: int
     #: From the daily frame and that of the members, for days in `[start, end)`.
     compute: Callable[[pl.DataFrame, pl.DataFrame | None, tuple[Instant, Instant]], pl.DataFrame]
@@ -198,18 +200,27 @@ def _fear_greed(series: str, params: Mapping[str, Any]) -> Formula:
     }
     its = kinds[made.name]()
 
+    reach = calendar_days(made.reach, daily=its.is_daily)
+
     def compute(days: pl.DataFrame, members: pl.DataFrame | None, wanted: tuple[Instant, Instant]) -> pl.DataFrame:
-        found = in_blocks(days, made, _NOWHERE, wanted, members).filter(pl.col("score").is_not_null())
+        found = _near(fear_greed(days, made, members), made.reach, reach)
+        found = within(found, wanted).filter(pl.col("score").is_not_null())
         absent = [name for one in COMPONENTS for name in (one, f"{one}_raw") if name not in found.columns]
         return found.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in absent)
 
-    return Formula(inputs=its.inputs, reach=calendar_days(made.reach, daily=its.is_daily), compute=compute)
+    return Formula(inputs=its.inputs, reach=reach, compute=compute)
+
+
+def _near(days: pl.DataFrame, rows: int, reach: int) -> pl.DataFrame:
+    """Without days whose last `rows` rows do not lie within their reach: how many of them were read is chance."""
+    past = pl.col("time") - pl.col("time").shift(rows - 1)
+    return days.filter((past <= timedelta(days=reach)).fill_null(value=True))
 
 
 # -- averages of one price
 
 
-def _single(reach: int, make: Callable[[pl.Expr, int], pl.Expr], series: str, params: Mapping[str, Any]) -> Formula:  # noqa: ARG001
+def _single(least: int, make: Callable[[Values, int], Values], series: str, params: Mapping[str, Any]) -> Formula:  # noqa: ARG001
     told = re.fullmatch(r"([^:]+):(.+)/(\d+)", series)
     if told is None:
         raise UsageError(f"series: {series!r} names no input", field="series", hint="upbit.candles.1d:KRW-BTC/20")
@@ -226,23 +237,22 @@ def _single(reach: int, make: Callable[[pl.Expr, int], pl.Expr], series: str, pa
         where=(key, member) if member else None,
         east=_KST if is_korean else 0,
     )
-    needed = max(reach, rows)
-
-    def value(part: pl.DataFrame) -> pl.DataFrame:
-        return part.select("time", value=make(pl.col("close"), rows), inputs=fingerprint(needed))
+    needed = max(least, rows)
+    reach = calendar_days(needed, daily=dataset.startswith("upbit."))
 
     def compute(days: pl.DataFrame, _: pl.DataFrame | None, wanted: tuple[Instant, Instant]) -> pl.DataFrame:
-        return by_block(days, needed, value, _NOWHERE, wanted).filter(pl.col("value").is_not_null())
+        value = pl.Series("value", make(columns_of(days)["close"], rows), nan_to_null=True)
+        found = _near(days.select("time", value, inputs=fingerprint(needed)), needed, reach)
+        return within(found, wanted).filter(pl.col("value").is_finite())
 
-    return Formula(inputs=(one,), reach=calendar_days(needed, daily=not is_korean), compute=compute)
+    return Formula(inputs=(one,), reach=reach, compute=compute)
 
 
 FORMULAS: dict[str, Callable[[str, Mapping[str, Any]], Formula]] = {
     FEAR_GREED: _fear_greed,
     AVERAGE: partial(_single, 2, moving_average),
-    RSI: partial(_single, RSI_MEMORY + 2, relative_strength),
+    RSI: partial(_single, RSI_MEMORY + 1, relative_strength),
 }
-assert RSI_MEMORY + 2 == REACH
 
 
 def formula(dataset: str, series: str, params: Mapping[str, Any]) -> Formula:

@@ -32,6 +32,8 @@ from gapless.work.child import LENGTH, packed
 T = TypeVar("T")
 #: Seconds between two looks at a child's memory.
 LOOK = 0.1
+#: Seconds between two questions whether a result is wanted still.
+ASK = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +135,10 @@ class Processes:
         self._busy: set[_Child] = set()
         self._is_closed = False
 
-    def run(self, function: Callable[..., T], *arguments: Any) -> T:
+    def run(self, function: Callable[..., T], *arguments: Any, is_wanted: Callable[[], bool] = lambda: True) -> T:
         """What a function of a module returns, done in a child; arguments and result must be picklable.
 
+        `is_wanted` is asked once a second: when nobody wants the result any more, the child is ended (`LeaseLost`).
         Raises `TooHeavy` where it goes over a limit, or its process is ended by somebody; `StoreError` as the function
         raises it; `RuntimeError` for any other error of it.
         """
@@ -143,7 +146,7 @@ class Processes:
             child = self._take()
             code: int | None = None
             try:
-                kind, value = self._done(child, packed((function, arguments, *self._set())))
+                kind, value = self._done(child, packed((function, arguments, *self._set())), is_wanted)
             except EOFError:
                 code = child.ended()
             except BaseException:
@@ -158,16 +161,22 @@ class Processes:
     def _set(self) -> tuple[float, int]:
         return self._limits.cpu_seconds or 1e9, self._limits.memory or 1 << 60
 
-    def _done(self, child: _Child, call: bytes) -> tuple[str, Any]:
+    def _done(self, child: _Child, call: bytes, is_wanted: Callable[[], bool]) -> tuple[str, Any]:
         """Send a call and wait for its answer, looking at the clock and at the child's memory."""
-        limits, until = self._limits, time.monotonic() + (self._limits.seconds or 1e9)
+        limits, began = self._limits, time.monotonic()
+        asked = began
         if not child.ask(call):
             raise EOFError
         while True:
             made = child.answer(LOOK)
             if made is not None:
                 return made
-            if time.monotonic() > until:
+            now = time.monotonic()
+            if now - asked > ASK:
+                asked = now
+                if not is_wanted():
+                    raise LeaseLost("nobody wants it any more", hint="it was cancelled, or others go on with it")
+            if limits.seconds and now - began > limits.seconds:
                 raise _over(f"took more than {limits.seconds:g} s", "GAPLESS_CHILD_TIME")
             if limits.memory and child.memory > limits.memory:
                 raise _over(f"held more than {_megabytes(limits)} of memory", "GAPLESS_CHILD_MEMORY")

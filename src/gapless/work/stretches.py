@@ -26,6 +26,12 @@ from gapless.work.base import Asked, Left
 Effect = Callable[[Tx], int]
 
 
+def is_held(store: Store, lease: Lease) -> bool:
+    """Whether a lease is good still: cancel, rescue and the end of a job's time take it away."""
+    with store.read() as tx:
+        return segments.look(tx, lease) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch(Page):
     """A stretch that was gone over, and what is to be done about it."""
@@ -72,10 +78,14 @@ class Stretches:
             held = segments.fence(tx, lease)
             if held is None:
                 raise LeaseLost(f"segment {lease.segment.id} is in other hands", hint="its new holder goes on")
+            touching = coverage.neighbours(tx, held.series, proven, job=held.job)
             changed = effect(tx)
-            coverage.extend(tx, held.series, proven, job=held.job)
             cursor = moved(held.span, held.cursor, proven, held.direction)
-            segments.advance(tx, lease.segment.id, held.at(cursor), rows=changed, requests=requests)
+            with tx.together():
+                merged = coverage.extend(tx, held.series, proven, job=held.job, touching=touching)
+                segments.advance(tx, lease.segment.id, held.at(cursor), rows=changed, requests=requests)
+            if merged.start <= held.start and held.end <= merged.end:
+                return Left(spans=[], is_backward=held.is_backward, given_up=[])
             return _left(tx, held)
 
         return self.store.write(write)

@@ -6,14 +6,19 @@ in docs/fear-greed.md. An input that is published ready-made has a column of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gapless.core.index.windows import change, mean, realised, smoothed
-from gapless.core.lazily import pl
+from gapless.core.index.windows import change, fall, mean, realised, smoothed
+
+if TYPE_CHECKING:
+    from gapless.core.index.sliding import Values
 
 #: Rows before a day that any component needs, the day included.
 REACH = 252
+#: What is told of the days, by name: one number a day, NaN where there is none.
+Columns = Mapping[str, "Values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,54 +29,54 @@ class Component:
     doc: str
     #: Columns it is computed from.
     needs: tuple[str, ...]
-    raw: Callable[[], pl.Expr]
+    raw: Callable[[Columns], Values]
     #: 1 where a high value is greed, -1 where it is fear.
     sign: int = 1
     #: Columns it is computed from where those of `needs` are not there, and how.
-    otherwise: tuple[tuple[str, ...], Callable[[], pl.Expr]] | None = None
+    otherwise: tuple[tuple[str, ...], Callable[[Columns], Values]] | None = None
 
-    def of(self, columns: set[str]) -> pl.Expr | None:
+    def of(self, day: Columns) -> Values | None:
         """What it measures, by the columns that there are; None when it has no data."""
-        if self.name in columns:
-            return pl.col(self.name)
-        if set(self.needs) <= columns:
-            return self.raw()
-        if self.otherwise is not None and set(self.otherwise[0]) <= columns:
-            return self.otherwise[1]()
+        if self.name in day:
+            return day[self.name]
+        if set(self.needs) <= day.keys():
+            return self.raw(day)
+        if self.otherwise is not None and set(self.otherwise[0]) <= day.keys():
+            return self.otherwise[1](day)
         return None
 
 
-def _momentum() -> pl.Expr:
-    return pl.col("close") / mean(pl.col("close"), 125) - 1
+def _momentum(day: Columns) -> Values:
+    return day["close"] / mean(day["close"], 125) - 1
 
 
-def _breadth() -> pl.Expr:
+def _breadth(day: Columns) -> Values:
     # McClellan's summation index is the sum of (fast - slow) over all days. By the recursion of the averages that is
     # 20 slow - 10 fast + (fast - slow) and a constant, which does not need all days.
-    fast, slow = smoothed(pl.col("net_volume"), 19), smoothed(pl.col("net_volume"), 39)
+    fast, slow = smoothed(day["net_volume"], 19), smoothed(day["net_volume"], 39)
     return 20 * slow - 10 * fast + (fast - slow)
 
 
-def _implied() -> pl.Expr:
-    return pl.col("vix") / mean(pl.col("vix"), 50)
+def _implied(day: Columns) -> Values:
+    return day["vix"] / mean(day["vix"], 50)
 
 
-def _realised() -> pl.Expr:
-    swing = realised(pl.col("close"), 20)
+def _realised(day: Columns) -> Values:
+    swing = realised(day["close"], 20)
     return swing / mean(swing, 50)
 
 
-def _safe_haven() -> pl.Expr:
-    return change(pl.col("close"), 20) - change(pl.col("bond"), 20)
+def _safe_haven(day: Columns) -> Values:
+    return change(day["close"], 20) - change(day["bond"], 20)
 
 
-def _volume() -> pl.Expr:
-    busy = mean(pl.col("value"), 20) / mean(pl.col("value"), 90)
-    return busy * change(pl.col("close"), 20)
+def _volume(day: Columns) -> Values:
+    busy = mean(day["value"], 20) / mean(day["value"], 90)
+    return busy * change(day["close"], 20)
 
 
-def _drawdown() -> pl.Expr:
-    return pl.col("close") / pl.col("close").rolling_max(90, min_samples=90) - 1
+def _drawdown(day: Columns) -> Values:
+    return fall(day["close"], 90)
 
 
 _LISTED = (
@@ -80,7 +85,7 @@ _LISTED = (
         name="strength",
         doc="shares at a 52-week high less those at a low, by all",
         needs=("net_highs",),
-        raw=lambda: pl.col("net_highs"),
+        raw=lambda day: day["net_highs"],
     ),
     Component(
         name="breadth",
@@ -92,7 +97,7 @@ _LISTED = (
         name="put_call",
         doc="puts by calls, mean of five days, as published",
         needs=("put_call",),
-        raw=lambda: pl.col("put_call"),
+        raw=lambda day: day["put_call"],
         sign=-1,
     ),
     Component(
@@ -113,7 +118,7 @@ _LISTED = (
         name="junk_bond",
         doc="yield of junk bonds less that of good ones, as published",
         needs=("junk_bond",),
-        raw=lambda: pl.col("junk_bond"),
+        raw=lambda day: day["junk_bond"],
         sign=-1,
     ),
     Component(

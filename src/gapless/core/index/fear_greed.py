@@ -3,69 +3,88 @@
 A component's score is 50 + 25 × its distance from its own mean of the last `window` days in standard deviations,
 turned so that greed is high, and cut to 0 … 100. The index is the weighted mean of the components that have data.
 
-Rolling sums depend in their last bits on where they begin. So days are computed in *blocks*, calendar years, each
-from a slice that begins exactly `reach` rows before it: whoever computes a day, alone, in a chunk or among all, in
-whichever process, computes the same bits.
+A day depends on its last `reach` rows and on nothing else, to the last bit (see `sliding`): whoever computes it, alone,
+in a chunk or among all, in whichever process, computes the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from gapless.core.index.components import COMPONENTS, REACH
+from gapless.core.index.components import COMPONENTS, REACH, Columns
 from gapless.core.index.preset import BANDS, Preset
 from gapless.core.index.universe import together
 from gapless.core.index.windows import standard
-from gapless.core.lazily import pl
+from gapless.core.lazily import np, pl
 from gapless.core.span import Instant
 
-#: Days of the calendar that are sure to hold so many trading days: 10 in 7 leave room for holidays.
-STRETCH = 1.55
+if TYPE_CHECKING:
+    from gapless.core.index.sliding import Values
+
+#: Days of the calendar by days of trading: 10 in 7 leave room for holidays, 11 in 10 for a market that never rests.
+STRETCH, RESTLESS = 1.55, 1.1
 
 
 def calendar_days(reach: int, *, daily: bool) -> int:
     """Days of the calendar in which so many rows lie, on a market that trades every day or on one that rests."""
-    return reach if daily else round(reach * STRETCH)
+    return round(reach * (RESTLESS if daily else STRETCH)) + 10
 
 
-def fear_greed(inputs: pl.DataFrame, made: Preset) -> pl.DataFrame:
-    """The index for every row of `inputs` (`time` ascending, one row a day), as one slice.
+def fear_greed(inputs: pl.DataFrame, made: Preset, members: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The index for every row of `inputs` (`time` ascending, one row a day).
 
-    A component counts from the row on that has all the rows before it that any component may need (`REACH`).
+    A row is right when the `reach` - 1 rows before it are there, or all that there are. A component counts from the row
+    on that has all the rows before it that any component may need (`REACH`). `members` are the rows of a market's
+    shares (see `universe.together`), of which two inputs are made.
 
     Columns: `time`, `inputs` (see `fingerprint`), `score` (null where too few components have data), `band`,
     `components` (how many have data), and for each of the preset's its raw value and its score, null without data.
     """
-    columns = {name for name in inputs.columns if inputs[name].dtype.is_numeric()}
-    names = list(made.weights)
-    has_past = pl.int_range(pl.len()) >= REACH - 1
-    raws = [pl.when(has_past).then(_raw(name, columns)).alias(f"{name}_raw") for name in names]
-    scored = inputs.select("time", *raws, inputs=fingerprint(made.reach)).with_columns(
-        _score(f"{name}_raw", COMPONENTS[name].sign, made).alias(name) for name in names
-    )
-    total = pl.sum_horizontal(
-        *(pl.when(pl.col(name).is_not_null()).then(made.weights[name]).otherwise(0.0) for name in names)
-    )
-    points = pl.sum_horizontal(*(pl.col(name).fill_null(0.0) * made.weights[name] for name in names))
-    # A weight of a hair less than enough is enough: 0.2 four times is not quite 0.8.
-    is_enough = total >= made.enough - 1e-9
-    return scored.with_columns(
-        score=pl.when(is_enough).then(points / total),
-        components=pl.sum_horizontal(*(pl.col(name).is_not_null() for name in names)).cast(pl.Int64),
-    ).with_columns(band=banded(pl.col("score")))
+    columns, given = columns_of(inputs), inputs
+    if members is not None:
+        made_of = together(inputs["time"], members)
+        columns |= columns_of(made_of.drop("members"))
+        # What they make reaches back for itself: of the members only the day's own rows are part of its inputs.
+        given = inputs.hstack(made_of.select("members"))
+    with np.errstate(all="ignore"):
+        raws = {name: _raw(name, columns, inputs.height) for name in made.weights}
+        scores = {name: _score(raw, COMPONENTS[name].sign, made) for name, raw in raws.items()}
+        score, counted = _together(scores, made, inputs.height)
+    values = {"score": score} | {f"{name}_raw": raw for name, raw in raws.items()} | scores
+    told = [pl.Series(name, one, nan_to_null=True) for name, one in values.items()]
+    listed = [inputs["time"], *told, pl.Series("components", counted.astype(np.int64))]
+    numbered = given.select(fingerprint(made.reach).alias("inputs"))
+    return pl.DataFrame(listed).hstack(numbered).with_columns(band=banded(pl.col("score")))
 
 
-def _raw(name: str, columns: set[str]) -> pl.Expr:
+def columns_of(days: pl.DataFrame) -> dict[str, Values]:
+    """The numbers of the days by name, NaN where there is none."""
+    named = [name for name, kind in days.schema.items() if kind.is_numeric()]
+    return {name: days[name].cast(pl.Float64).to_numpy() for name in named}
+
+
+def _raw(name: str, columns: Columns, rows: int) -> Values:
     found = COMPONENTS[name].of(columns)
-    value = pl.lit(None, dtype=pl.Float64) if found is None else found.cast(pl.Float64)
-    return pl.when(value.is_finite()).then(value)
+    if found is None:
+        return np.full(rows, np.nan)
+    return np.where(np.isfinite(found) & (np.arange(rows) >= REACH - 1), found, np.nan)
 
 
-def _score(raw: str, sign: int, made: Preset) -> pl.Expr:
-    distance = standard(pl.col(raw), made.window, made.least)
-    return (50 + 25 * sign * distance).clip(0, 100)
+def _score(raw: Values, sign: int, made: Preset) -> Values:
+    clipped: Values = np.clip(50 + 25 * sign * standard(raw, made.window, made.least), 0, 100)
+    return clipped
+
+
+def _together(scores: dict[str, Values], made: Preset, rows: int) -> tuple[Values, Values]:
+    """The weighted mean of the components that have data, and how many they are."""
+    weight, points, counted = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    for name, one in scores.items():
+        is_there = ~np.isnan(one)
+        weight += is_there * made.weights[name]
+        points += np.where(is_there, one, 0.0) * made.weights[name]
+        counted += is_there
+    # A weight of a hair less than enough is enough: 0.2 four times is not quite 0.8.
+    return np.where(weight >= made.enough - 1e-9, points / weight, np.nan), counted
 
 
 def banded(score: pl.Expr) -> pl.Expr:
@@ -84,69 +103,15 @@ def banded(score: pl.Expr) -> pl.Expr:
     )
 
 
-def blocks(times: pl.Series, offset: timedelta) -> Iterator[tuple[int, int]]:
-    """First and past-the-end row of each calendar year of `times`, in the zone that lies `offset` east of UTC."""
-    years = (times + offset).dt.year()
-    starts = [0, *(years != years.shift(1)).fill_null(value=False).arg_true().to_list(), len(times)]
-    yield from ((first, past) for first, past in pairwise(starts) if first < past)
-
-
-def in_blocks(
-    inputs: pl.DataFrame,
-    made: Preset,
-    offset: timedelta,
-    wanted: tuple[Instant, Instant] | None = None,
-    members: pl.DataFrame | None = None,
-) -> pl.DataFrame:
-    """The index for rows of `inputs` in `wanted`, block by block: the bits do not depend on which are asked for.
-
-    `members` are the rows of a market's shares (see `universe.together`), of which two inputs are made.
-    """
-
-    def whole(part: pl.DataFrame) -> pl.DataFrame:
-        return fear_greed(_joined(part, members), made)
-
-    return by_block(inputs, made.reach, whole, offset, wanted)
-
-
-def by_block(
-    inputs: pl.DataFrame,
-    reach: int,
-    compute: Callable[[pl.DataFrame], pl.DataFrame],
-    offset: timedelta,
-    wanted: tuple[Instant, Instant] | None = None,
-) -> pl.DataFrame:
-    """What `compute` makes of each block with the `reach` - 1 rows before it, for the rows in `wanted`."""
-    times = inputs["time"]
-    parts = []
-    for first, past in blocks(times, offset):
-        asked = _within(times.slice(first, past - first), wanted)
-        if not asked.any():
-            continue
-        begin = max(0, first - (reach - 1))
-        # A block is computed up to the last wanted row only: what follows has no say in it.
-        last = int(asked.arg_true()[-1]) + 1
-        part = compute(inputs.slice(begin, first - begin + last))
-        parts.append(part.slice(first - begin).filter(asked.slice(0, last)))
-    return pl.concat(parts) if parts else compute(inputs.clear())
+def within(days: pl.DataFrame, wanted: tuple[Instant, Instant] | None) -> pl.DataFrame:
+    """The rows whose `time` lies in `wanted`: all, where that is None."""
+    if wanted is None:
+        return days
+    first, past = (days["time"].dt.epoch("us").search_sorted(one) for one in wanted)
+    return days.slice(first, past - first)
 
 
 def fingerprint(reach: int) -> pl.Expr:
     """A number of the last `reach` rows as a whole, all their columns: equal inputs, equal number (on one polars)."""
     total = pl.struct(pl.all()).hash(seed=7).cum_sum()
     return (total - total.shift(reach).fill_null(0)).cast(pl.String)
-
-
-def _joined(part: pl.DataFrame, members: pl.DataFrame | None) -> pl.DataFrame:
-    """A slice of the inputs with what the members say on exactly its days."""
-    if members is None:
-        return part
-    inside = members.filter(pl.col("time").is_between(part["time"].min(), part["time"].max()))
-    return part.join(together(inside), on="time", how="left", maintain_order="left")
-
-
-def _within(times: pl.Series, wanted: tuple[Instant, Instant] | None) -> pl.Series:
-    at = times.dt.epoch("us")
-    if wanted is None:
-        return at.is_not_null()
-    return (at >= wanted[0]) & (at < wanted[1])

@@ -11,7 +11,7 @@ from gapless.core.errors import UsageError
 from gapless.core.index.components import COMPONENTS, REACH
 
 #: Raised whenever the arithmetic changes: values of two versions are not comparable.
-VERSION = 1
+VERSION = 2
 SEVEN = ("momentum", "strength", "breadth", "put_call", "volatility", "safe_haven", "junk_bond")
 
 

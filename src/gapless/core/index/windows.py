@@ -1,68 +1,85 @@
-"""Rolling expressions. Each value is a function of a fixed number of rows that end at its own: nothing looks ahead.
+"""Rolling measures. Each value is a function of a fixed number of rows that end at its own: nothing looks ahead.
 
-Averages with an endless memory are cut off, so that a value does not depend on where its history begins.
+Averages with an endless memory are cut off, so that a value does not depend on where its history begins. What is not
+there is NaN; what needs a value that is not there is NaN, too.
 """
 
 from __future__ import annotations
 
-from gapless.core.lazily import pl
+from typing import TYPE_CHECKING
+
+from gapless.core.index.sliding import faded, highest, spread, total
+from gapless.core.lazily import np
+
+if TYPE_CHECKING:
+    from gapless.core.index.sliding import Values
 
 #: Rows that a smoothed average remembers; what lies before would weigh less than 3 in a million.
 MEMORY = 250
-#: Rows that an RSI remembers.
+#: Moves that an RSI remembers.
 RSI_MEMORY = 250
 
 
-def change(value: pl.Expr, rows: int) -> pl.Expr:
+def before(value: Values, rows: int = 1) -> Values:
+    """The value so many rows before."""
+    lost = np.full((min(rows, len(value)), *value.shape[1:]), np.nan)
+    return np.concatenate([lost, value[: len(value) - len(lost)]])
+
+
+def change(value: Values, rows: int) -> Values:
     """How much it has grown in so many rows, as a fraction."""
-    return value / value.shift(rows) - 1
+    return value / before(value, rows) - 1
 
 
-def smoothed(value: pl.Expr, rows: int) -> pl.Expr:
+def smoothed(value: Values, rows: int) -> Values:
     """The exponential average of span `rows` (alpha 2 / (rows + 1)) over the last `MEMORY` rows."""
     return _faded(value, 2 / (rows + 1), MEMORY)
 
 
-def _faded(value: pl.Expr, alpha: float, memory: int) -> pl.Expr:
-    # The difference of two endless averages, one of them older: what came before has the same part in both.
-    endless = value.ewm_mean(alpha=alpha, adjust=False, ignore_nulls=True)
-    lost = (1 - alpha) ** memory
-    return (endless - lost * endless.shift(memory)) / (1 - lost)
+def _faded(value: Values, alpha: float, memory: int) -> Values:
+    keep = 1 - alpha
+    return faded(value, memory, keep) * (alpha / (1 - keep**memory))
 
 
-def realised(close: pl.Expr, rows: int) -> pl.Expr:
+def realised(close: Values, rows: int) -> Values:
     """The standard deviation of the last `rows` daily log returns."""
-    returns = (close / close.shift(1)).log()
-    return returns.rolling_std(rows, min_samples=rows)
+    return spread(np.log(close / before(close)), rows, rows)[1]
 
 
-def mean(value: pl.Expr, rows: int) -> pl.Expr:
+def mean(value: Values, rows: int) -> Values:
     """The plain average of the last `rows` rows, none of them missing."""
-    return value.rolling_mean(rows, min_samples=rows)
+    return total(value, rows) / rows
 
 
-def standard(value: pl.Expr, rows: int, least: int) -> pl.Expr:
+def fall(value: Values, rows: int) -> Values:
+    """How far it is below the highest of the last `rows` rows, as a fraction (negative)."""
+    return value / highest(value, rows) - 1
+
+
+def standard(value: Values, rows: int, least: int) -> Values:
     """How many standard deviations it is above its average over the last `rows` rows, `least` of which have a value.
 
     0 where it has not changed at all.
     """
-    spread = value.rolling_std(rows, min_samples=least)
-    distance = value - value.rolling_mean(rows, min_samples=least)
-    return pl.when(spread > 1e-12 * value.abs()).then(distance / spread).when(spread.is_not_null()).then(0.0)
+    average, width = spread(value, rows, least)
+    distance = value - average
+    has_moved = width > 1e-12 * np.abs(value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(has_moved | np.isnan(distance), distance / width, 0.0)
 
 
-def moving_average(close: pl.Expr, rows: int) -> pl.Expr:
+def moving_average(close: Values, rows: int) -> Values:
     """A simple moving average."""
     return mean(close, rows)
 
 
-def relative_strength(close: pl.Expr, rows: int) -> pl.Expr:
+def relative_strength(close: Values, rows: int) -> Values:
     """Wilder's RSI: 100 × average gain / (average gain + average loss), both fading by 1 / rows; 50 without moves.
 
     The averages remember `RSI_MEMORY` moves; the first value needs that many.
     """
-    move = close.diff()
-    gain = _faded(move.clip(lower_bound=0), 1 / rows, RSI_MEMORY)
-    loss = _faded((-move).clip(lower_bound=0), 1 / rows, RSI_MEMORY)
-    total = gain + loss
-    return pl.when(total > 0).then(100 * gain / total).when(total.is_not_null()).then(50.0)
+    move, keep = close - before(close), 1 - 1 / rows
+    gain = faded(np.maximum(move, 0.0), RSI_MEMORY, keep)
+    both = faded(np.abs(move), RSI_MEMORY, keep)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(both == 0, 50.0, 100 * gain / both)

@@ -68,5 +68,9 @@ DOUBT = 0.25
 
 def score(findings: Iterable[Finding], rows: int) -> float:
     """From 100 (nothing found) down to 0: the part of the rows nobody has to doubt. 100 for no rows and no findings."""
-    lost = sum(one.rows * (1.0 if one.severity is Severity.ERROR else DOUBT) for one in findings)
+    return score_of(sum(one.rows * (1.0 if one.severity is Severity.ERROR else DOUBT) for one in findings), rows)
+
+
+def score_of(lost: float, rows: int) -> float:
+    """The same of the sum of rows that findings cast doubt on."""
     return round(100 * max(0.0, 1 - lost / max(rows, 1, lost)), 4)

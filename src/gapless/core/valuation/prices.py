@@ -69,14 +69,19 @@ def around(events: pl.DataFrame, inputs: Inputs, sums: pl.DataFrame) -> pl.DataF
     fresh = pl.col("latest") - pl.col("number") < STALE
     kept = ("number", "close_day", "closed", "close", "factor", "per_median", "median_from")
     found = found.with_columns([pl.when(fresh).then(pl.col(one)).alias(one) for one in kept])
+    found = found.join(_later(inputs, told), on="number", how="left", maintain_order="left")
+    paid = pl.col("close") * pl.col("factor")
+    return found.with_columns(**{f"return_{ahead}": pl.col(f"_{ahead}") / paid - 1 for ahead in HORIZONS})
+
+
+def _later(inputs: Inputs, told: pl.DataFrame) -> pl.DataFrame:
+    """By `number` of a session: for each horizon the close so many sessions later, and its moment.
+
+    Sessions are numbered without a gap, so that a row further down is a session later.
+    """
     after = told.select("number", later=pl.col("close") * pl.col("factor"), at_close="closed")
-    for ahead in HORIZONS:
-        then = after.select(
-            (pl.col("number") - ahead).alias("number"),
-            pl.col("later").alias(f"_{ahead}"),
-            pl.col("at_close").alias(f"return_{ahead}_at"),
-        )
-        found = found.join(then, on="number", how="left", maintain_order="left").with_columns(
-            (pl.col(f"_{ahead}") / (pl.col("close") * pl.col("factor")) - 1).alias(f"return_{ahead}")
-        )
-    return found.drop([f"_{ahead}" for ahead in HORIZONS])
+    line = inputs.sessions.select("number").join(after, on="number", how="left", maintain_order="left")
+    then = [pl.col("later").shift(-ahead).alias(f"_{ahead}") for ahead in HORIZONS]
+    return line.select(
+        "number", *then, *[pl.col("at_close").shift(-ahead).alias(f"return_{ahead}_at") for ahead in HORIZONS]
+    )

@@ -181,18 +181,18 @@ def _ratios() -> dict[str, Any] | list[pl.Expr]:
 def _explained(found: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """With a reason beside each value that is missing; what an input lacks goes before what the records lack."""
     reasons: list[pl.Expr] = []
-    blanked: list[pl.Expr] = []
+    values: list[pl.Expr] = []
     for one in VALUES:
         lacking = next((inputs.lacking[name] for name in one.needs if name in inputs.lacking), None)
         if lacking is not None:
-            blanked.append(pl.lit(None, found.schema[one.name]).alias(one.name))
+            values.append(pl.lit(None, found.schema[one.name]).alias(one.name))
             reasons.append(pl.lit(lacking).alias(f"{one.name}_reason"))
             continue
+        values.append(pl.col(one.name))
         first, *others = one.reasons
         chain = pl.when(pl.col(one.name).is_not_null()).then(None).when(first[0]).then(pl.lit(first[1]))
         for condition, why in others:
             chain = chain.when(condition).then(pl.lit(why))
         reasons.append(chain.alias(f"{one.name}_reason"))
     dates = sorted({date for one in VALUES for date in one.dates})
-    made = found.with_columns(reasons).with_columns(blanked)
-    return made.select("event", "at", *[one.name for one in VALUES], *[f"{one.name}_reason" for one in VALUES], *dates)
+    return found.select("event", "at", *values, *reasons, *dates)

@@ -10,6 +10,7 @@ from gapless.server.api import (
     chains,
     coverage,
     create,
+    findings,
     forecast,
     health,
     jobs,
@@ -29,6 +30,8 @@ _WORKFLOW = (templates, schedules, chains, notifications, forecast)
 _MODULES = (
     health,
     session,
+    # Before `jobs`, whose verbs would take `repair` for one of theirs.
+    findings,
     jobs,
     create,
     kinds,

@@ -25,12 +25,14 @@ def entries(
     server: Server,
     caller: Admin,  # noqa: ARG001
     subject: Annotated[Word, Query(description="Such as job/12.")] = "",
+    actor: Annotated[Word, Query(description="Who did it.")] = "",
+    action: Annotated[Word, Query(description="What was done; `job.` finds all that was done to jobs.")] = "",
     cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> Response:
     """Every change of a state: actor, reason, before, after. An entry without a place is sealed in a moment."""
     with server.history.store.read() as tx:
-        found = audit.newest(tx, limit + 1, below=cursor or 2**62, subject=subject)
+        found = audit.newest(tx, limit + 1, below=cursor or 2**62, subject=subject, actor=actor, action=action)
     shown, is_more = page_of(found, limit)
     return answer({"entries": [_entry_json(one) for one in shown], "cursor": shown[-1].id if is_more else None})
 

@@ -13,7 +13,7 @@ from gapless.core.redact import redacted
 from gapless.server.access import History, Operator, Viewer, check_control
 from gapless.server.api.documented import problems
 from gapless.server.api.templates import check_owner
-from gapless.server.shapes import Number, Shape, Word, answer
+from gapless.server.shapes import PAGE, Number, Shape, Word, answer, page_of
 
 router = APIRouter(prefix="/api/chains", tags=["workflow"], responses=problems())
 
@@ -33,10 +33,19 @@ def list_chains(
     caller: Viewer,  # noqa: ARG001
     history: History,
     job: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = 200,
 ) -> Response:
-    """The newest links, or those that lead from or to a job."""
-    listed = [chain_json(one) for one in history.chains.every(job or None)]
-    return answer({"chains": [{**one, "error": redacted(one["error"])} for one in listed]})
+    """A page of links, the newest first, or all that lead from or to a job."""
+    found = history.chains.every(job or None, most=limit + 1, below=cursor or 2**62)
+    shown, is_more = (found, False) if job else page_of(found, limit)
+    listed = [chain_json(one) for one in shown]
+    return answer(
+        {
+            "chains": [{**one, "error": redacted(one["error"])} for one in listed],
+            "cursor": shown[-1].id if is_more else None,
+        }
+    )
 
 
 @router.post("", status_code=201, summary="Let jobs follow a job", responses=problems(404))

@@ -77,6 +77,7 @@ def terms_of(body: Begun) -> Terms:
         name=body.name,
         priority=body.priority,
         rate=getattr(body, "rate", None),
+        queue=getattr(body, "queue", None),
         max_retries=body.max_retries,
         max_runtime=body.max_runtime,
         hold=not body.auto_start,
@@ -140,6 +141,8 @@ class Fill(Dry, Begun):
     """A job that fetches what is missing."""
 
     kind: Literal["collect", "fill"] = "collect"
+    #: `daily` has slots of its own, and its requests go before those of backfills.
+    queue: Literal["backfill", "daily"] = "backfill"
     #: The plan that was shown; if the ledger has changed since, 409 tells the difference and the id of a new plan.
     plan_id: Word = ""
 

@@ -18,12 +18,13 @@ from gapless.core.span import SECOND, iso
 from gapless.engine.reasons import reasons
 from gapless.server.access import Caller, History, Operator, Viewer, check_control, may_control
 from gapless.server.api.documented import problems
-from gapless.server.context import Server
+from gapless.server.context import Context, Server
 from gapless.server.live import event_json
 from gapless.server.problems import Problem
 from gapless.server.shapes import PAGE, Number, Shape, Text, Word, answer, commas, page_of, words
 from gapless.store import events, joblist, quarantine, segments
 from gapless.store import jobs as stored
+from gapless.store.database import Tx
 from gapless.store.joblist import Filter
 
 router = APIRouter(prefix="/api/batch/jobs", tags=["jobs"], responses=problems())
@@ -41,7 +42,12 @@ SORTS = {
     "rows": "rows",
     "started": "startedAt",
     "ended": "endedAt",
+    "percent": "percent",
+    "fail": "fail",
+    "eta": "eta",
 }
+#: Running jobs that are sorted by the time they have left.
+RUNNING = 200
 #: Jobs that one bulk order moves, and moves in one transaction.
 BULK, BATCH = 10_000, 200
 
@@ -113,7 +119,15 @@ def list_jobs(server: Server, caller: Viewer, asked: Annotated[Listing, Query()]
     everywhere = Filter(**{**_fields(which), "states": ()})
     with server.history.store.read() as tx:
         found = joblist.page(
-            tx, which, most=asked.limit + 1, sort=sort, descending=descending, after=after, skipped=asked.offset
+            tx,
+            which,
+            most=asked.limit + 1,
+            sort=sort,
+            descending=descending,
+            after=after,
+            skipped=asked.offset,
+            counted=tuple(sorted(one.name for one in server.history.catalogue.datasets.values() if one.has_units)),
+            etas=_etas(server, tx) if sort == "eta" else None,
         )
         counts = joblist.by_state(tx, everywhere)
         listed, is_more = page_of(found, asked.limit)
@@ -260,6 +274,13 @@ def change(server: Server, caller: Operator, history: History, job_id: Number, b
         job = history.jobs.set_rate(job_id, body.rate or None)
     server.live.nudge()
     return answer(server.board.row(job))
+
+
+def _etas(server: Context, tx: Tx) -> dict[int, int]:
+    """Milliseconds left of the jobs that run: there is a limit on how many do."""
+    running = joblist.page(tx, Filter(states=(JobState.RUNNING,)), most=RUNNING)
+    told = {one.id: server.board.eta(one, server.board.look(one)) for one, _ in running}
+    return {one: round(left * 1000) for one, left in told.items() if left is not None}
 
 
 def _segment_json(one: segments.Detail) -> dict[str, Any]:

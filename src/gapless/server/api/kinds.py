@@ -14,15 +14,14 @@ from gapless.app.chained import made
 from gapless.app.compute import compute_wish
 from gapless.app.report import Manner, check_stored, report_wish
 from gapless.core.actor import Role
-from gapless.core.job import Kind, Wish
+from gapless.core.job import Wish
 from gapless.core.rules import Level
-from gapless.core.span import iso
-from gapless.server.access import Caller, History, Operator, Viewer
+from gapless.server.access import Caller, History, Operator
 from gapless.server.api.create import Begun, Fill, Key, check_room, fill_wish, make_fill, once, span_words, terms_of
 from gapless.server.api.documented import problems
 from gapless.server.context import Context, Server
 from gapless.server.problems import Problem
-from gapless.server.shapes import Names, Number, Shape, Word, answer
+from gapless.server.shapes import Names, Shape, Word
 from gapless.work import derive
 
 router = APIRouter(tags=["jobs"], responses=problems())
@@ -334,36 +333,6 @@ def value(server: Server, caller: Operator, history: History, body: Valued, idem
     """Value the events that have no values: every question once a company, all its events in one update."""
     _check_admin(caller, body)
     return once(server, caller, history, body, idempotency_key, lambda: _made(server, history, body))
-
-
-@router.get("/api/batch/jobs/{job_id}/findings", summary="What a validation has found", responses=problems(404, 409))
-def findings(history: History, caller: Viewer, job_id: Number) -> Response:  # noqa: ARG001
-    """Each series with its score (100: nothing was found) and its findings."""
-    found = history.jobs.get(job_id)
-    if found.kind != Kind.VALIDATE:
-        raise Problem(409, f"job {job_id} is no validation", hint="make one with `POST /api/batch/data-validation`")
-    seen = history.validated(job_id)
-    series = [
-        {
-            "series": one.series,
-            "rows": one.rows,
-            "score": one.score,
-            "findings": [
-                {
-                    "rule": each.rule,
-                    "severity": each.severity.value,
-                    "start": iso(each.span.start),
-                    "end": iso(each.span.end),
-                    "rows": each.rows,
-                    "evidence": each.evidence,
-                }
-                for each in one.findings[:1000]
-            ],
-            "findingCount": len(one.findings),
-        }
-        for one in seen.series
-    ]
-    return answer({"job": seen.job, "dataset": seen.dataset, "series": series})
 
 
 def _check_admin(caller: Caller, body: Valued) -> None:

@@ -12,7 +12,7 @@ from gapless.app.shown import delivery_json, notification_json
 from gapless.server.access import Admin, History
 from gapless.server.api.documented import problems
 from gapless.server.api.templates import Named
-from gapless.server.shapes import Shape, Text, Word, answer
+from gapless.server.shapes import PAGE, Shape, Text, Word, answer, page_of
 
 router = APIRouter(prefix="/api/notifications", tags=["workflow"], responses=problems())
 
@@ -34,7 +34,9 @@ class New(Shape):
 @router.get("", summary="Notifications")
 def list_notifications(caller: Admin, history: History) -> Response:  # noqa: ARG001
     """Addresses without what may be secret in them."""
-    return answer({"notifications": [notification_json(one) for one in history.notifications.every()]})
+    last = history.deliveries.last()
+    listed = [notification_json(one, last.get(one.id)) for one in history.notifications.every()]
+    return answer({"notifications": listed})
 
 
 @router.post("", status_code=201, summary="Tell an address")
@@ -48,11 +50,15 @@ def add(caller: Admin, history: History, body: New) -> Response:  # noqa: ARG001
 def list_deliveries(
     caller: Admin,  # noqa: ARG001
     history: History,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    state: Literal["", "waiting", "sent", "failed"] = "",
+    cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
 ) -> Response:
     """The newest first."""
     names = {one.id: one.name for one in history.notifications.every()}
-    return answer({"deliveries": [delivery_json(one, names) for one in history.deliveries.recent(limit)]})
+    shown, is_more = page_of(history.deliveries.recent(limit + 1, below=cursor or 2**62, state=state), limit)
+    listed = [delivery_json(one, names) for one in shown]
+    return answer({"deliveries": listed, "cursor": shown[-1].id if is_more else None})
 
 
 @router.delete("/{name}", status_code=204, summary="Tell it no more", responses=problems(404))
@@ -60,6 +66,13 @@ def remove(caller: Admin, history: History, name: Named) -> Response:  # noqa: A
     """What waits for it is dropped."""
     history.notifications.remove(name)
     return Response(status_code=204)
+
+
+@router.post("/{name}/test", summary="Tell it something now", responses=problems(404))
+def test(caller: Admin, history: History, name: Named) -> Response:  # noqa: ARG001
+    """Whether it arrived, and if not why; also of one that is switched off. Takes at most ten seconds."""
+    outcome = history.deliveries.test(history.notifications.get(name))
+    return answer({"delivered": not outcome.error, "error": outcome.error})
 
 
 @router.post("/{name}/{verb}", summary="Switch it on or off", responses=problems(404))

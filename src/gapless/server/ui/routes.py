@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,37 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
+from gapless.app.shown import template_json
+from gapless.core.actor import Role
+from gapless.core.span import DAY, moment
 from gapless.server.context import Server
 from gapless.server.ui import assets
 from gapless.server.ui.catalogue import dataset_json, datasets_json
+from gapless.server.ui.wish import chosen, is_fill, words_of
 from gapless.server.ui.words import choose, say, words
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 mount_static = assets.mount
 
 #: Pages in the navigation, in order; the icon is `i-NAME`, the word `nav.NAME`.
-NAVIGATION = ["jobs", "coverage", "series", "templates", "schedules", "system", "settings"]
+NAVIGATION = [
+    "jobs",
+    "coverage",
+    "series",
+    "findings",
+    "reports",
+    "templates",
+    "schedules",
+    "chains",
+    "notifications",
+    "system",
+    "audit",
+    "settings",
+]
+#: What only admins may see; others are not led there.
+FOR_ADMINS = frozenset({"notifications", "audit"})
 #: Columns by which the list of jobs can be sorted.
-SORTS = ("series", "state")
+SORTS = ("series", "percent", "state", "fail", "eta")
 #: Modules that every page needs, loaded beside its own.
 MODULES = ("dom", "text", "api", "live", "theme", "shell")
 YEAR = 31_536_000
@@ -48,7 +66,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: Any) -> Re
         "nonce": request.state.nonce,
         "static": assets.address(),
         "modules": MODULES,
-        "nav": NAVIGATION,
+        "nav": [one for one in NAVIGATION if one not in FOR_ADMINS or (user and user.role is Role.ADMIN)],
         "path": request.url.path,
         "user": user.name if user else "",
         "role": user.role.value if user else "",
@@ -129,37 +147,40 @@ def series(request: Request, server: Server, dataset: str, name: str) -> Respons
 
 @router.get("/new")
 def new(request: Request, server: Server) -> Response:
-    """A new backfill; the address may fill the form in."""
+    """A new backfill; the address may fill the form in, and so may a template that it names."""
     listed = [one for one in datasets_json(server.history) if one["source"] in server.history.catalogue.sources]
-    today = server.history.clock.now()
+    today = moment(server.history.clock.now())
+    asked = dict(request.query_params)
+    fills = {one.name: one for one in server.history.templates.every() if is_fill(one, listed)}
+    template = fills.get(asked.get("template", ""))
+    if template is not None and "dataset" not in asked:
+        asked = words_of(template, today) | asked
     return page(
         request,
         "new",
         datasets=listed,
         sources=list(dict.fromkeys(one["source"] for one in listed)),
-        chosen=chosen(dict(request.query_params), listed, datetime.fromtimestamp(today / 1_000_000, UTC)),
+        templates=list(fills),
+        template=None if template is None else template_json(template),
+        lost="" if template is not None else asked.get("template", "")[:100],
+        chosen=chosen(asked, listed, today),
     )
 
 
-def chosen(asked: dict[str, str], listed: list[dict[str, Any]], today: datetime) -> dict[str, str]:
-    """What the form shows at first: what the address says, else a month, or the last ten years."""
-    dataset = next((one for one in listed if one["name"] == asked.get("dataset")), None)
-    dataset = dataset or next((one for one in listed if one["first"]), listed[0])
-    by_year = dataset["hasUnits"]
-    start, end = asked.get("start", ""), asked.get("end", "")
-    return {
-        "source": dataset["source"],
-        "name": dataset["name"],
-        "series": asked.get("series", "").replace(",", "\n"),
-        "report": asked.get("report", ""),
-        "mode": asked.get("mode", "") if asked.get("mode") in ("missing+failed", "all") else "missing",
-        "recheck": asked.get("recheck", ""),
-        "title": asked.get("name", ""),
-        "start": "" if by_year else start or (today - timedelta(days=30)).date().isoformat(),
-        "end": "" if by_year else end,
-        "start_year": start[:4] if by_year and start else str(today.year - 10),
-        "end_year": end[:4] if by_year and end else str(today.year - 1),
-    }
+@router.get("/findings")
+def findings(request: Request, server: Server) -> Response:
+    """What validations have found."""
+    listed = datasets_json(server.history)
+    return page(request, "findings", datasets=listed, first=next((one["name"] for one in listed if one["first"]), ""))
+
+
+@router.get("/reports")
+def reports(request: Request, server: Server) -> Response:
+    """What was reported."""
+    listed = datasets_json(server.history)
+    first = next((one["name"] for one in listed if one["first"]), "")
+    start = moment(server.history.clock.now() - 30 * DAY).date().isoformat()
+    return page(request, "reports", datasets=listed, first=first, start=start)
 
 
 @router.get("/templates")
@@ -174,10 +195,28 @@ def schedules(request: Request) -> Response:
     return page(request, "schedules")
 
 
+@router.get("/chains")
+def chains(request: Request) -> Response:
+    """What follows jobs."""
+    return page(request, "chains")
+
+
+@router.get("/notifications")
+def notifications(request: Request) -> Response:
+    """Whom to tell, and what was told."""
+    return page(request, "notifications")
+
+
 @router.get("/system")
 def system(request: Request) -> Response:
     """Workers, queues, budgets, health."""
     return page(request, "system")
+
+
+@router.get("/audit")
+def audit(request: Request) -> Response:
+    """Who did what, and whether the chain holds; its module says so to whoever may not see it."""
+    return page(request, "audit")
 
 
 @router.get("/settings")

@@ -4,7 +4,7 @@ What a reply to `(startdatetime=S, enddatetime=E - 1 s, maxrecords=250)` proves;
 
 | reply | proves |
 |---|---|
-| fewer than 250 articles | `[S, E)`: there is no page after it, so these are all |
+| fewer than 250 articles | `[S, E)`: there is no page after it, so these are all; also those that `title:` leaves out |
 | 250 articles | nothing: which ones are left out is not told. The span is halved |
 | 250 articles of a single quarter of an hour | nothing; that quarter cannot be told apart and is quarantined |
 | `{}` | `[S, E)` is empty |
@@ -52,12 +52,14 @@ ARTICLES = Dataset(
     # Translations come in late.
     settle=timedelta(hours=1),
     earliest=instant(datetime(2017, 1, 1, tzinfo=UTC)),
-    example='005930, 005930="Samsung Electronics" or "Samsung Electronics" sourcelang:korean',
-    # Printable ASCII: other words find nothing.
-    pattern=r"[!-~](?:[ -~]{0,198}[!-~])?",
-    directory=articles.names_in("corp_eng_name"),
+    example='005930, 005930="Samsung Electronics" or "Samsung Electronics" title:삼성전자',
+    # The query is printable ASCII: other words find nothing. Titles are Korean.
+    pattern=r"(?! )(?:(?! title:)[ -~]){1,200}(?<! )(?: title:[^\s|]+(?:[ |][^\s|]+){0,9})?",
+    directory=articles.names_in("corp_eng_name", articles.TITLE),
     period=timedelta(minutes=15),
 )
+#: Where a row has its title.
+_TITLE = 1 + [column.name for column in ARTICLES.columns].index("title")
 
 
 class Gdelt:
@@ -109,8 +111,10 @@ class Gdelt:
         )
         if reply.status != 200:
             raise failure(reply, ask)
-        rows = read_rows(reply, ask, query=query, most=MOST, now=now)
-        return Page(rows=rows, proven=ask.span, source_time=reply.source_time)
+        told = read_rows(reply, ask, query=query, most=MOST, now=now)
+        names = articles.titled(ask.series)
+        rows = [row for row in told if articles.is_titled(row[_TITLE], names)]
+        return Page(rows=rows, proven=ask.span, source_time=reply.source_time, left_out=len(told) - len(rows))
 
     def catalogue(self) -> list[tuple[str, str]]:
         """Any query will do: there is no list."""

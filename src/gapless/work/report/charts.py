@@ -1,8 +1,10 @@
-"""Charts by matplotlib: SVG for pages, PNG for the rest. Their words are dates and numbers only, in any language."""
+"""Charts by matplotlib: SVG for pages, PNG for the rest; their words are dates and numbers, in any language."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -28,15 +30,23 @@ def _figure(height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _drawn(figure: Any) -> tuple[bytes, bytes]:
-    made = []
-    for kind in ("svg", "png"):
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart, in the kinds that are wanted; the others are empty."""
+
+    svg: bytes = b""
+    png: bytes = b""
+
+
+def _drawn(figure: Any, kinds: Collection[str]) -> Picture:
+    made = {}
+    for kind in kinds:
         target = io.BytesIO()
         # Without a date, and with names that do not change: the same facts give the same file.
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(target, format=kind, dpi=150, metadata=metadata)
-        made.append(target.getvalue())
-    return made[0], made[1]
+        made[kind] = target.getvalue()
+    return Picture(**made)
 
 
 def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
@@ -44,7 +54,7 @@ def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.gather_every(step) if step > 1 else frame
 
 
-def path_chart(path: pl.DataFrame, *, is_index: bool) -> tuple[bytes, bytes]:
+def path_chart(path: pl.DataFrame, kinds: Collection[str], *, is_index: bool) -> Picture:
     """The value over time; an index on its bands."""
     figure, axes = _figure(3.2)
     thin = _thinned(path)
@@ -55,7 +65,7 @@ def path_chart(path: pl.DataFrame, *, is_index: bool) -> tuple[bytes, bytes]:
         axes.set_ylim(0, 100)
     axes.plot(times, thin["value"].to_list(), color=_LINE, linewidth=1.2)
     _dates(axes)
-    return _drawn(figure)
+    return _drawn(figure, kinds)
 
 
 def _dates(axes: Any) -> None:
@@ -74,7 +84,7 @@ def _dates(axes: Any) -> None:
     )
 
 
-def components_chart(path: pl.DataFrame, names: list[str]) -> tuple[bytes, bytes]:
+def components_chart(path: pl.DataFrame, names: list[str], kinds: Collection[str]) -> Picture:
     """Every component of an index over time."""
     figure, axes = _figure(3.6)
     thin = _thinned(path)
@@ -85,10 +95,10 @@ def components_chart(path: pl.DataFrame, names: list[str]) -> tuple[bytes, bytes
     axes.set_ylim(0, 100)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=5, fontsize=8, frameon=False)
     _dates(axes)
-    return _drawn(figure)
+    return _drawn(figure, kinds)
 
 
-def completeness_chart(periods: list[Period]) -> tuple[bytes, bytes]:
+def completeness_chart(periods: list[Period], kinds: Collection[str]) -> Picture:
     """A bar for each period: what is answered for, in percent."""
     figure, axes = _figure(1.9)
     shares = [one.completeness or 0.0 for one in periods]
@@ -97,4 +107,4 @@ def completeness_chart(periods: list[Period]) -> tuple[bytes, bytes]:
     axes.set_ylim(0, 100)
     step = max(1, len(periods) // 12)
     axes.set_xticks(range(0, len(periods), step), [one.label for one in periods[::step]])
-    return _drawn(figure)
+    return _drawn(figure, kinds)

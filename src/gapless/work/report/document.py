@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gapless.core.span import iso
-from gapless.work.report.charts import completeness_chart, components_chart, path_chart
+from gapless.work.report.charts import Picture, completeness_chart, components_chart, path_chart
 from gapless.work.report.facts import Facts, Period
 from gapless.work.report.words import Language, word
 
@@ -27,8 +28,7 @@ class Section:
     title: str
     text: str = ""
     table: Table | None = None
-    #: A picture as SVG and as PNG.
-    picture: tuple[bytes, bytes] | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,32 @@ class Document:
     sections: list[Section] = field(default_factory=list)
 
 
-def document(facts: Facts, language: Language) -> Document:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """The charts of a report: drawn once, as they are the same in every language."""
+
+    completeness: Picture | None
+    path: Picture | None
+    components: Picture | None
+
+
+def pictures(facts: Facts, kinds: Collection[str]) -> Pictures:
+    """Draw what there is to be drawn, as `svg`, as `png`, or both."""
+    has_path = facts.path.height > 0
+    return Pictures(
+        completeness=completeness_chart(facts.periods, kinds) if len(facts.periods) > 1 else None,
+        path=path_chart(facts.path, kinds, is_index=bool(facts.components)) if has_path else None,
+        components=components_chart(facts.path, facts.components, kinds) if facts.components and has_path else None,
+    )
+
+
+def document(facts: Facts, language: Language, drawn: Pictures) -> Document:
     """The report of a series in a language."""
     says = _Says(language)
     made = f"{says('made')} {facts.made_at}"
-    sections = [_completeness(facts, says), _path(facts, says)]
-    if facts.components and facts.path.height:
-        picture = components_chart(facts.path, facts.components)
-        sections.append(Section(title=says("components"), picture=picture))
+    sections = [_completeness(facts, says, drawn), _path(facts, says, drawn)]
+    if drawn.components:
+        sections.append(Section(title=says("components"), picture=drawn.components))
     sections += [_statistics(facts, says), _gaps(facts, says), _findings(facts, says)]
     return Document(
         title=f"{facts.series} · {facts.dataset}",
@@ -66,7 +84,7 @@ class _Says:
         return word(key, self.language)
 
 
-def _completeness(facts: Facts, says: _Says) -> Section:
+def _completeness(facts: Facts, says: _Says, drawn: Pictures) -> Section:
     words = ["present", "empty", "missing", "quarantined", "unavailable"]
     told = [one for one in words if one in ("present", "empty", "missing") or facts.whole.cells.get(one)]
     columns = [says("period"), *(says(one) for one in told), f"{says('completeness')} %"]
@@ -80,11 +98,10 @@ def _completeness(facts: Facts, says: _Says) -> Section:
         rows.append(row(facts.whole, says("whole")))
     share = facts.whole.completeness
     text = "" if share is None else f"{share:.2f} % {says('of periods answered')}."
-    picture = completeness_chart(facts.periods) if len(facts.periods) > 1 else None
-    return Section(title=says("completeness"), text=text, table=Table(columns, rows), picture=picture)
+    return Section(title=says("completeness"), text=text, table=Table(columns, rows), picture=drawn.completeness)
 
 
-def _path(facts: Facts, says: _Says) -> Section:
+def _path(facts: Facts, says: _Says, drawn: Pictures) -> Section:
     title = f"{says('path')}: {facts.drawn}"
     if not facts.path.height:
         return Section(title=title, text=says("many rows" if facts.whole.cells.get("present") else "no rows"))
@@ -95,8 +112,7 @@ def _path(facts: Facts, says: _Says) -> Section:
         for one in facts.periods
     ]
     columns = [says("period"), *(says(name) for name in names), *([says("volume")] if has_volume else [])]
-    picture = path_chart(facts.path, is_index=bool(facts.components))
-    return Section(title=title, table=Table(columns, rows), picture=picture)
+    return Section(title=title, table=Table(columns, rows), picture=drawn.path)
 
 
 def _statistics(facts: Facts, says: _Says) -> Section:

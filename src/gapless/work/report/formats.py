@@ -36,7 +36,7 @@ def html(made: Document) -> bytes:
         if one.text:
             parts.append(f"<p>{escape(one.text)}</p>")
         if one.picture:
-            data = base64.b64encode(one.picture[0]).decode()
+            data = base64.b64encode(one.picture.svg).decode()
             parts.append(f'<img alt="{escape(one.title)}" src="data:image/svg+xml;base64,{data}">')
         if one.table:
             parts.append(_html_table(one.table))
@@ -68,7 +68,7 @@ def markdown(made: Document) -> bytes:
         if one.text:
             parts.append(one.text)
         if one.picture:
-            data = base64.b64encode(one.picture[1]).decode()
+            data = base64.b64encode(one.picture.png).decode()
             parts.append(f"![{one.title}](data:image/png;base64,{data})")
         if one.table:
             parts.append(_markdown_table(one.table))
@@ -106,7 +106,7 @@ def xlsx(made: Document) -> bytes:
                 _write_table(sheet, one.table, row, bold)
                 row += len(one.table.rows) + 2
             if one.picture:
-                picture = {"image_data": io.BytesIO(one.picture[1]), "x_scale": 0.5, "y_scale": 0.5}
+                picture = {"image_data": io.BytesIO(one.picture.png), "x_scale": 0.5, "y_scale": 0.5}
                 sheet.insert_image(row, 0, "chart.png", picture)
     return target.getvalue()
 
@@ -175,7 +175,7 @@ def _story(one: Section, styles: dict[str, object], width: float) -> list[object
     if one.text:
         story.append(Paragraph(escape(one.text), styles["text"]))
     if one.picture:
-        image = Image(io.BytesIO(one.picture[1]))
+        image = Image(io.BytesIO(one.picture.png))
         image.drawHeight *= width / image.drawWidth
         image.drawWidth = width
         story.append(image)
@@ -211,3 +211,5 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
 }
+#: The kind of picture that a format holds.
+PICTURE = {"html": "svg", "md": "png", "xlsx": "png", "pdf": "png"}

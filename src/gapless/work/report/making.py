@@ -29,7 +29,7 @@ from gapless.store.reports import ReportFile
 from gapless.store.store import Store
 from gapless.work.base import OWN, Asked, Left
 from gapless.work.processes import Processes
-from gapless.work.stretches import Effect, Stretch, Stretches
+from gapless.work.stretches import Effect, Stretch, Stretches, is_held
 
 #: Seconds of a segment at most: longer than history, so that nobody cuts one.
 WHOLE = 10**10
@@ -144,7 +144,7 @@ class Reporting:
             languages=tuple(params["languages"]),
             now=self.clock.now(),
         )
-        drawn = self.pool.run(self.draw, self.store.url, order)
+        drawn = self.pool.run(self.draw, self.store.url, order, is_wanted=lambda: is_held(self.store, lease))
         folder = self.folder(segment.job, params.get("folder", ""))
         files = [self._note(lease, order, one) for one in drawn]
         waiting = _written(folder, drawn, f"{segment.id}-{lease.epoch}")

@@ -4,6 +4,8 @@ import {api, query} from './api.js';
 import {live, ready} from './live.js';
 import {showRunning} from './shell.js';
 import {area} from './area.js';
+import {fileRow, filesOf} from './files.js';
+import {Growing} from './growing.js';
 import {bigBar} from './bigbar.js';
 import {Log} from './log.js';
 import {settled} from './keys.js';
@@ -14,6 +16,11 @@ const ID = Number($('job').dataset.job);
 const ROOM = 120;
 const rates = [];
 const log = new Log($('log'), $('level'), $('follow'));
+const files = new Growing('files', {
+  ask: async () => ({rows: await filesOf(ID), cursor: null}),
+  row: one => fileRow(ID, one),
+  none: () => html`<div>${t('reports.no_files')}</div>`,
+});
 let job, forecast = null;
 
 async function load() {
@@ -26,6 +33,7 @@ async function load() {
   segments(parts.segments);
   errors(found.errors ?? []);
   log.add(lines.lines);
+  if (job.kind === 'report') files.refresh();
   foresee();
 }
 
@@ -50,6 +58,8 @@ function paint() {
     put($('state'), chip(job.state));
   }
   paintVerbs($('verbs'), job, textButtons);
+  $('findings').hidden = job.kind !== 'validate';
+  $('files-of').hidden = job.kind !== 'report';
   bigBar($('big'), job);
   stats();
   reasons();

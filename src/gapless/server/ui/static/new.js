@@ -7,11 +7,13 @@ import {settled} from './keys.js';
 import {decimal, duration, instant, millis, num, t} from './text.js';
 import {fillCommand} from './command.js';
 import {Recent} from './recent.js';
+import {keepTemplate} from './keep.js';
 import './dates.js';
 
 const form = $('form');
 const mayStart = document.documentElement.dataset.role !== 'viewer';
 const datasets = new Map(given('datasets').map(one => [one.name, one]));
+const template = given('template');
 const recent = new Recent($('recent-rows'));
 let asked = 0;
 let plan = null;
@@ -114,13 +116,21 @@ function blame(error) {
   $('wrong').hidden = !error;
   if (!error) return;
   say($('wrong'), error.message);
+  mark(error, 'wrong');
+}
+
+/** Mark the field that an error names, and the words that say what is wrong; false where the form has no such field. */
+function mark(error, words) {
+  let isHere = false;
   for (const name of FIELDS[error.field] ?? [error.field]) {
     const field = name && form.elements[name];
     if (field instanceof HTMLElement) {
       field.setAttribute('aria-invalid', 'true');
-      field.setAttribute('aria-describedby', 'wrong');
+      field.setAttribute('aria-describedby', words);
+      isHere = true;
     }
   }
+  return isHere;
 }
 
 function showPlan(found) {
@@ -175,7 +185,9 @@ async function look() {
 function keep(now) {
   const words = query({
     dataset: now.dataset, series: now.series.length <= 50 ? now.series.join(',') : '', start: now.start, end: now.end,
-    mode: now.mode === 'missing' ? '' : now.mode, report: now.report, name: now.name,
+    mode: now.mode === 'missing' ? '' : now.mode, report: now.report, name: now.name, recheck: now.recheck || '',
+    direction: now.direction === 'both' ? '' : now.direction, priority: now.priority === 'normal' ? '' : now.priority,
+    rate: now.rate || '', template: template?.name,
   });
   history.replaceState(null, '', '?' + words);
 }
@@ -213,6 +225,8 @@ $('copy').addEventListener('click', async () => {
   await navigator.clipboard.writeText($('command').textContent);
   toast(t('plan.copied'));
 });
+$('from-template')?.addEventListener('change', event => event.target.value && location.assign('/new?' + query({template: event.target.value})));
+if ($('keep')) keepTemplate(template, wish, mark);
 
 arrange();
 look().then(ready);

@@ -28,9 +28,9 @@ async function load() {
 }
 
 function row(one) {
-  const {dataset = '', series = [], start = '', end = ''} = one.settings;
+  const {dataset = ''} = one.settings;
   return html`<tr><td class="strong">${one.name}</td><td class="wrap">${told(one.settings)}</td><td>${one.then.join(' → ') || '–'}</td><td>${minute(millis(one.changedAt))}</td>
-    <td>${$('form') && html`<span class="acts">${dataset && html`<a class="btn ico" href="/new?${query({dataset, series: series.join(','), start, end, name: one.name})}" aria-label="${t('templates.open')}: ${one.name}" title="${t('templates.open')}">${icon('i-copy')}</a>${button('run', one.name, t('templates.run'), 'i-start')}`}${button('remove', one.name, t('workflow.remove'), 'i-cancel')}</span>`}</td></tr>`;
+    <td>${$('form') && html`<span class="acts">${dataset && html`<a class="btn ico" href="/new?${query({template: one.name})}" aria-label="${t('templates.open')}: ${one.name}" title="${t('templates.open')}">${icon('i-copy')}</a>${button('run', one.name, t('templates.run'), 'i-start')}`}${button('remove', one.name, t('workflow.remove'), 'i-cancel')}</span>`}</td></tr>`;
 }
 
 act($('rows'), {

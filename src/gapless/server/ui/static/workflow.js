@@ -32,14 +32,15 @@ export async function forget(path, question) {
   if (await confirmed(question, t('workflow.remove'), t('confirm.no'))) await api(path, {method: 'DELETE'});
 }
 
-/** Send a form with `send(data)`; a refusal is shown beside its field, and what was typed stays. */
+/** Send a form with `send(data)`, then `load(answer)`; a refusal is shown beside its field, and what was typed stays. */
 export function onSave(form, send, load) {
   form.addEventListener('submit', async event => {
     event.preventDefault();
     form.querySelectorAll('[aria-invalid]').forEach(one => one.removeAttribute('aria-invalid'));
     $('wrong').hidden = true;
+    let made;
     try {
-      await send(new FormData(form));
+      made = await send(new FormData(form));
     } catch (error) {
       const name = (error.field ?? '').split('.').at(-1), field = {from: 'start', to: 'end'}[name] ?? name;
       say($('wrong'), error.message);
@@ -49,8 +50,8 @@ export function onSave(form, send, load) {
       place?.focus?.();
       return;
     }
-    $('name').value = '';
+    if ($('name')) $('name').value = '';
     toast(t('workflow.saved'));
-    await load().catch(() => null);
+    await load(made).catch(() => null);
   });
 }
