@@ -43,13 +43,13 @@ def misfit(tx: Tx, dataset: Dataset) -> Misfit:
     )
 
 
-def check(tx: Tx, dataset: Dataset) -> None:
-    """Raise `StoreError` where rows of a dataset as it is declared could not be written, or would be read wrongly."""
+def check(tx: Tx, dataset: Dataset, *, writes: bool = True) -> None:
+    """Raise `StoreError` where rows of a dataset as it is declared are not in its table, or could not be written."""
     found = misfit(tx, dataset)
-    names = [one.name for one in found.lacking]
-    if names or found.needed:
+    names, needed = [one.name for one in found.lacking], found.needed if writes else ()
+    if names or needed:
         lacks = f"lacks {', '.join(names)}" if names else ""
-        has = f"has {', '.join(found.needed)}, which nobody fills any more" if found.needed else ""
+        has = f"has {', '.join(needed)}, which nobody fills any more" if needed else ""
         raise StoreError(
             f"{dataset.table} is of another version of {dataset.name}: it {' and '.join(filter(None, (lacks, has)))}",
             hint=f"`gapless migrate columns {dataset.name} --dry-run` says what would change",

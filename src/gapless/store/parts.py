@@ -135,11 +135,11 @@ def of_series(dataset: Dataset, series: int, within: Span) -> Part:
 
 
 def of_data(tx: Tx, datasets: Iterable[Dataset]) -> list[Dataset]:
-    """The datasets that have a data table here, by its name; raises `StoreError` for one with other columns."""
+    """The datasets that have a data table here, by its name; raises `StoreError` for one that lacks columns."""
     here = tables(tx)
     found = sorted((one for one in datasets if one.table in here), key=lambda one: one.table)
     for dataset in found:
-        columns.check(tx, dataset)
+        columns.check(tx, dataset, writes=False)
     return found
 
 
