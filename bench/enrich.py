@@ -144,11 +144,11 @@ def _unasking(url: str, listed: Sequence[dict[str, Any]], most: int) -> Iterator
         with gapless.open(settings=settings, clock=MovedClock(NOW)) as history:
             _add(history, listed)
             _Canned.told = _sample(history, most)
-            usual = history.catalogue.chores[Kind.ENRICH]
-            assert isinstance(usual, enrich.Enrich)
-            history.catalogue.chores[Kind.ENRICH] = _NoQuestions(
+            usual = enriching.chore(history)
+            free = _NoQuestions(
                 history.store, usual.fmp, history.clock, lambda: usual.limit(history.dataset("events")), endpoints=()
             )
+            history.catalogue.chores[Kind.ENRICH] = lambda: free
             yield history
 
 
@@ -182,8 +182,7 @@ def _statements(url: str) -> Iterator[table.Line]:
 
 def _sample(history: Gapless, count: int) -> pl.DataFrame:
     """Values of one company at so many moments, of real answers."""
-    chore = history.catalogue.chores[Kind.ENRICH]
-    assert isinstance(chore, enrich.Enrich)
+    chore = enriching.chore(history)
     told = {one.name: chore.fmp.ask(one, "T0", datetime(2018, 1, 1, tzinfo=UTC).date()).records for one in ENDPOINTS}
     at = pl.Series([FIRST + (LAST - FIRST) * number // count for number in range(count)])
     asked = pl.DataFrame({"event": range(count), "at": at.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")})

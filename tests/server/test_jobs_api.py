@@ -113,6 +113,14 @@ def test_a_wrong_wish_names_its_field_and_makes_nothing(client, body, field: str
     assert api.get("/api/batch/jobs").json()["total"] == 0
 
 
+def test_a_job_may_be_of_the_daily_collection(client):
+    """It has slots and a lane of its own; what runs live is not made like this."""
+    api = client("operator")
+    job = api.post("/api/batch/jobs", json={**DAY, "queue": "daily", "autoStart": False}).json()
+    assert [one["id"] for one in api.get("/api/batch/jobs", params={"queue": "daily"}).json()["jobs"]] == [job["id"]]
+    assert api.post("/api/batch/jobs", json={**DAY, "queue": "live"}).status_code == 422
+
+
 def test_the_same_request_makes_one_job(client):
     """A client that did not hear the answer may ask again; another request under the same key is a mistake."""
     api = client("operator")
