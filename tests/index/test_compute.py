@@ -185,6 +185,7 @@ def test_averages_are_derived_series_too(history: Gapless) -> None:
         (INDEX, "", {"market": "KOSPI", "chunk": 0}, "chunk"),
         ("index.rsi", "KRW-BTC", {}, "names no input"),
         ("index.rsi", "upbit.candles.1x:KRW-BTC/14", {}, "there is no upbit.candles.1x"),
+        ("index.rsi", "upbit.candles.1m:KRW-BTC/14", {}, "not told by the day"),
         (INDICES, "KOSPI", {}, "is not computed"),
     ],
 )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gapless.core.clock import Clock
-from gapless.core.dataset import Dataset
+from gapless.core.dataset import Axis, Dataset
 from gapless.core.errors import NotAllowed, UsageError
 from gapless.core.job import FINAL, JobState, Kind, Mode, Wish
 from gapless.core.period import parse
@@ -102,6 +102,10 @@ def _check_inputs(history: Gapless, made: derive.Formula) -> None:
         # Also makes their tables.
         its = history.dataset(one.dataset)
         history.catalogue.series(its, [one.series])
+        if its.axis is not Axis.DAY:
+            raise UsageError(
+                f"series: {one.dataset} is not told by the day", field="series", hint="as in upbit.candles.1d:KRW-BTC/20"
+            )
         if one.where is not None and one.where[0] not in its.key:
             raise UsageError(
                 f"series: {one.dataset} has no {one.where[0]}", field="series", hint=f"as in {its.example}"
