@@ -104,7 +104,9 @@ def _check_inputs(history: Gapless, made: derive.Formula) -> None:
         history.catalogue.series(its, [one.series])
         if its.axis is not Axis.DAY:
             raise UsageError(
-                f"series: {one.dataset} is not told by the day", field="series", hint="as in upbit.candles.1d:KRW-BTC/20"
+                f"series: {one.dataset} is not told by the day",
+                field="series",
+                hint="as in upbit.candles.1d:KRW-BTC/20",
             )
         if one.where is not None and one.where[0] not in its.key:
             raise UsageError(
