@@ -92,8 +92,8 @@ class Page:
     raw: Raw | None = None
     #: How a listing goes on; a page that ends in the cell it began in proves nothing yet.
     walk: Walk | None = None
-    #: Records of the reply that the series itself leaves out (`title:`): not stored, but counted.
-    left_out: int = 0
+    #: Times of the records that the series itself leaves out (`title:`): not stored, but counted.
+    left_out: tuple[Instant, ...] = ()
 
     def before(self, frontier: Instant) -> Page:
         """The same page cut at the frontier: what may still change is neither stored nor covered."""

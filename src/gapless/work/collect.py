@@ -158,29 +158,39 @@ class Collect:
     def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
         """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
         segment = lease.segment
+        proves = segment.mode == Mode.ALL or segment.recheck_from < segment.end
 
         def write(tx: Tx) -> Left:
+            left_out = self._left_out(tx, page, lease, segment.job if proves else None)
             _, held = pages.commit(
                 tx,
                 self.dataset,
                 page,
                 lease,
                 asked.now,
-                prove=segment.mode == Mode.ALL or segment.recheck_from < segment.end,
+                prove=proves,
                 direction=self._turn(asked, page, segment),
                 requests=requests,
             )
-            if page.left_out:
-                told = f"{segment.name} {page.proven}: {page.left_out} of {page.left_out + len(page.rows)} left out"
+            if left_out:
+                told = f"{segment.name} {page.proven}: {left_out} of {left_out + len(page.rows)} left out"
                 events.add(tx, now, "rows.left_out", told, job=segment.job, segment=segment.id)
             return self.left(tx, segment, held, now)
 
         return self.store.write(write)
 
+    def _left_out(self, tx: Tx, page: Page, lease: Lease, job: int | None) -> int:
+        """Records that the series leaves out, in what this page is the first to prove: lanes that meet may overlap."""
+        held = segments.fence(tx, lease) if page.left_out and page.proven else None
+        if held is None or page.proven is None:
+            return 0
+        fresh = subtract([page.proven], coverage.spans(tx, held.series, page.proven, job=job))
+        return sum(any(at in one for one in fresh) for at in page.left_out)
+
     def window(self, window: Window, asked: Asked, page: Page) -> Window:
         """The window after a good page."""
         if self.shape.cap is not None:
-            return fit(window, self.shape, asked.ask.limit, len(page.rows) + page.left_out)
+            return fit(window, self.shape, asked.ask.limit, len(page.rows) + len(page.left_out))
         if asked.is_backward or not self.shape.jumps_back:
             # Of a page that proves nothing a narrow window learns nothing: it has not got past what is spoilt.
             known = window if page.proven is None else relax(window, self.shape)

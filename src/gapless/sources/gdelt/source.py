@@ -114,7 +114,8 @@ class Gdelt:
         told = read_rows(reply, ask, query=query, most=MOST, now=now)
         names = articles.titled(ask.series)
         rows = [row for row in told if articles.is_titled(row[_TITLE], names)]
-        return Page(rows=rows, proven=ask.span, source_time=reply.source_time, left_out=len(told) - len(rows))
+        left_out = tuple(row[0] for row in told if not articles.is_titled(row[_TITLE], names))
+        return Page(rows=rows, proven=ask.span, source_time=reply.source_time, left_out=left_out)
 
     def catalogue(self) -> list[tuple[str, str]]:
         """Any query will do: there is no list."""
