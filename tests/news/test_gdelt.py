@@ -34,8 +34,11 @@ from gapless.sources.gdelt.query import bare, query_of
 from gapless.sources.gdelt.source import ARTICLES, QUARTER
 from gapless.sources.http import Http
 from gapless.store import events
+from gapless.testing.factories import lease_of
 from gapless.testing.fleet import eventually
 from gapless.testing.news import gdelt_addresses, open_news, stored_addresses
+from gapless.work.base import Asked
+from gapless.work.collect import Collect
 
 START = instant("2026-03-02")
 MONTH = Span(START, START + 16 * DAY)
@@ -190,6 +193,23 @@ def test_a_query_of_ones_own_is_a_series_of_its_own(sqlite_history, gdelt, world
     series = '005930="samsung electronics"'
     assert sqlite_history.backfill(NAME, series, "2026-03-01", "2026-03-02").wait() == "done"
     assert {seen[1] for seen in gdelt.stats(log=True)["log"]} == {'"samsung electronics" sourcelang:korean'}
+
+
+def test_where_two_lanes_meet_the_left_out_are_counted_once(history):
+    """A thief begins beyond the victim's request under way; what both are told of is one article."""
+    series = '"samsung electronics" title:nobody'
+    hours = [Span(START, START + 2 * HOUR), Span(START + HOUR, START + 3 * HOUR)]
+    job = history.jobs.create(history.wish(history.dataset(NAME), series, "2026-03-02", "2026-03-02")).job
+    lease = lease_of(history.store, queue=Queue.BACKFILL, now=history.clock.now())
+    work = Collect(store=history.store, dataset=ARTICLES, source=history.catalogue.source(ARTICLES), series=series)
+    for one in hours:
+        ask = Ask(series=series, span=one, limit=8)
+        asked = Asked(ask=ask, now=history.clock.now(), is_backward=False)
+        page = Page(rows=[], proven=one, left_out=tuple(range(one.start, one.end, QUARTER)))
+        work.keep(asked, page, lease, history.clock.now(), requests=1)
+    with history.store.read() as tx:
+        told = [one.message for one in events.of_job(tx, job.id) if one.name == "rows.left_out"]
+    assert [int(re.search(r": (\d+) of", one)[1]) for one in told] == [8, 4]
 
 
 @pytest.mark.parametrize(
