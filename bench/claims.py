@@ -80,7 +80,7 @@ def finish_all(history: Gapless) -> None:
         store=history.store,
         jobs=history.jobs,
         clock=history.clock,
-        collect=runner.collect,
+        work=runner.work,
         queue=Queue.BACKFILL,
         worker="bench",
     )

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bench import rig, table
@@ -86,7 +87,7 @@ def _processes(server: str, number: int) -> Iterator[table.Line]:
         with fresh_database(server) as url, rig.history_at(url, rig.NOWHERE) as history:
             with _workers(url, rig.NOWHERE, Queue.BACKFILL, count, 2):
                 job = make_covered(history, number)
-                _until(lambda job=job: history.jobs.get(job).is_final)
+                _until(partial(_is_over, history, job))
                 with history.store.read() as tx:
                     tx.cursor.execute("SELECT min(claimed_at), max(ended_at) FROM segment WHERE job = %s", (job,))
                     first, last = tx.cursor.fetchone()
@@ -165,7 +166,7 @@ def _rescues(server: str) -> Iterator[table.Line]:
                 with _workers(url, provider.url, Queue.BACKFILL, 1, 2):
                     victims[0].send_signal(signal.SIGKILL)
                     began = time.monotonic()
-                    _until(lambda held=held: bool(_holders(history, job)) and not _holders(history, job) & held)
+                    _until(partial(_is_elsewhere, history, job, held))
                     took.append(time.monotonic() - began)
     yield table.at_most("rescue after kill -9", max(took), 5, 1, "s", f"fixed, worst of {TURNS}")
 
@@ -175,6 +176,16 @@ def _holders(history: Gapless, job: int) -> set[str]:
     with history.store.read() as tx:
         tx.cursor.execute("SELECT DISTINCT worker FROM segment WHERE job = %s AND state = 'running'", (job,))
         return {row[0] for row in tx.cursor.fetchall()}
+
+
+def _is_over(history: Gapless, job: int) -> bool:
+    return history.jobs.get(job).is_final
+
+
+def _is_elsewhere(history: Gapless, job: int, before: set[str]) -> bool:
+    """Whether somebody holds a segment, and nobody of those before."""
+    holders = _holders(history, job)
+    return bool(holders) and not holders & before
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -160,7 +161,7 @@ def _capacity(url: str, pages: int) -> float:
     """Requests a second that the provider answers when somebody only counts bytes."""
     host, port = url.removeprefix("http://").split(":")
     ends = range(rig.END, rig.END - pages * rig.PAGE * MINUTE, -rig.PAGE * MINUTE)
-    with socket.create_connection((host, int(port))) as peer, peer.makefile("rb", 1 << 20) as replies:
+    with socket.create_connection((host, int(port))) as peer, peer.makefile("rb") as replies:
         began = time.perf_counter()
         for at in range(0, len(ends), BURST):
             burst = ends[at : at + BURST]
@@ -175,7 +176,7 @@ def _request(end: Instant) -> bytes:
     return f"GET {PATH}?{query} HTTP/1.1\r\nHost: sandbox\r\n\r\n".encode()
 
 
-def _skip(replies: BinaryIO) -> None:
+def _skip(replies: BufferedReader) -> None:
     length = 0
     while (line := replies.readline()) not in (b"\r\n", b""):
         if line.lower().startswith(b"content-length:"):

@@ -16,13 +16,13 @@ from gapless.core.plan import SegmentPlan
 from gapless.core.segment import Lease, Side
 from gapless.core.span import DAY, DOOM, MINUTE, Instant, Span, instant
 from gapless.settings import Settings
-from gapless.sources import SOURCES
+from gapless.sources.upbit import Upbit
 from gapless.store import claims, jobs, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store, open_store
 
 #: Minute candles: eight columns, pages of 200.
-CANDLES = SOURCES["upbit"].datasets["upbit.candles.1m"]
+CANDLES = Upbit.datasets["upbit.candles.1m"]
 PAGE = 200
 #: Where made-up histories end.
 END = instant(datetime(2026, 1, 1, tzinfo=UTC))

@@ -96,6 +96,7 @@ def fill(tx: Tx) -> list[int]:
             made.append(its_id)
             for page in rig.pages(MINUTES // rig.PAGE // 2, whole.end):
                 rows.upsert(tx, rig.CANDLES, its_id, page.rows)
+                assert page.proven is not None
                 coverage.extend(tx, its_id, page.proven)
     return made
 
