@@ -331,14 +331,13 @@ def test_eight_processes_share_one_budget_and_one_refusal(
     fleet: Fleet, history: Gapless, upbit: SandboxProcess
 ) -> None:
     """A cluster asks like one client: the provider's limit is kept, and what it tells one of us all of us hear."""
-    # Room for eight processes on two processors; the pace itself is measured (`make bench`).
-    fleet.rate = 16
+    fleet.rate = 20
     upbit.control(rate=20, window="sliding", jitter_ms=0)
     with fleet.open() as limited:
         crew = fleet.workers(history, *[WORKER] * 8)
         markets = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "USDT-BTC", "BTC-ETH"]
         job = make(limited, markets, "2024-06-01", "2024-06-01")
-        eventually(lambda: done(history, job), "done at sixteen a second")
+        eventually(lambda: done(history, job), "done at twenty a second")
         stats = upbit.stats()
         assert stats["refused_429"] == 0
         assert stats["max_per_second"] <= 20

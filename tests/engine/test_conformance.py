@@ -488,14 +488,13 @@ def test_collectors_that_see_the_same_gap_fetch_it_once(
 
 
 def test_all_processes_share_one_budget(fleet: Fleet, history: Gapless, upbit: SandboxProcess) -> None:
-    """Eight requests a second for everybody together: a limit of the provider does not grow with our machines."""
+    """Ten requests a second for everybody together: a limit of the provider does not grow with our machines."""
     upbit.control(rate=10, window="sliding", jitter_ms=0)
-    # Room for a machine that lets a request wait for its processor; the pace itself is measured (`make bench`).
-    fleet.rate = 8
+    fleet.rate = 10
     with fleet.open() as limited, serving(limited, 2):
         fleet.workers(history, WORKER, WORKER)
         job = make(limited, ["KRW-BTC", "KRW-ETH", "KRW-XRP"], "2024-06-01", "2024-06-01")
-        eventually(lambda: done(history, job), "done at eight a second")
+        eventually(lambda: done(history, job), "done at ten a second")
 
     stats = upbit.stats()
     assert stats["requests"] >= 24
