@@ -33,8 +33,9 @@ settings.load_profile("check")
 _EXPLORE = {"test_interleavings.py", "test_contract.py"}
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Properties first, in a process without a past.
+    """Properties first, in a process without a past; last of its kind, for Hypothesis marks its tests in another one.
 
     Hypothesis seeds and watches the state of the module `random`. Threads of libraries use it, too (PgQueuer,
     websockets), and some outlive the test that began them by a moment.

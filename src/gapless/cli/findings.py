@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from gapless.app.shown import listed_finding_json
+from gapless.cli.collect import EXITS
 from gapless.cli.common import AsJson, Database, dump, err, history, out, table
-from gapless.core.errors import Exit, UsageError
+from gapless.core.errors import UsageError
 from gapless.core.job import JobState
 from gapless.core.rules import Severity
 from gapless.store import findings as stored
@@ -62,5 +63,4 @@ def repair(
         running = opened.repair(job)
         state = JobState.DONE if running is None else running.wait(progress=err.is_terminal)
     out.print(f"taken back and fetched again: {state}", highlight=False)
-    if state is not JobState.DONE:
-        raise typer.Exit(int(Exit.INCOMPLETE if state is JobState.INCOMPLETE else Exit.FAILED))
+    raise typer.Exit(int(EXITS[state]))
