@@ -98,7 +98,7 @@ def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
 def _send(url: str, provider: str, number: int, go: Path) -> None:
     """One of the processes: so many requests, each when the budget lets it leave."""
     store, http, never = open_store(url) if url else None, Http("upbit", provider), threading.Event()
-    gate = Gate(store, SystemClock(), KEY, live=False) if store else None
+    gate = Gate(store, SystemClock(), KEY) if store else None
 
     def one(_: int) -> None:
         while gate is not None and not isinstance(gate.depart(never), Departed):

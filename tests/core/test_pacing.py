@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from gapless.core.pacing import (
     FREE,
     HORIZON,
+    LATE,
     PROBE_PATIENCE,
     SAFETY,
     Backoff,
     Budget,
+    Departure,
     Grant,
+    Lane,
     Later,
     answered,
     batch,
@@ -35,32 +38,33 @@ from gapless.core.span import DAY, HOUR, SECOND
 NOW = 1_767_225_600 * SECOND
 UPBIT = Budget(key="upbit/candle", rate=10.0)
 rates = st.sampled_from([0.5, 1.0, 8.0, 10.0, 30.0, 100.0, 2000.0])
-#: (microseconds until the next question, whether it comes from the live queue)
+lanes = st.sampled_from(Lane)
+#: (microseconds until the next question, for whom)
 questions = st.lists(
-    st.tuples(st.sampled_from([0, 1, 1_000, 26_000, 105_263, 250_000, 1_000_000]), st.booleans()),
+    st.tuples(st.sampled_from([0, 1, 1_000, 26_000, 105_263, 250_000, 1_000_000]), lanes),
     min_size=1,
     max_size=60,
 )
 
 
-def grant(budget: Budget, now: int, *, live: bool = False) -> tuple[Budget, Grant]:
-    after, result = reserve(budget, now, live=live)
+def grant(budget: Budget, now: int, lane: Lane = Lane.BACKFILL) -> tuple[Budget, Grant]:
+    after, result = reserve(budget, now, lane)
     assert isinstance(result, Grant), result
     return after, result
 
 
-def later(budget: Budget, now: int, *, live: bool = False) -> Later:
-    _, result = reserve(budget, now, live=live)
+def later(budget: Budget, now: int, lane: Lane = Lane.BACKFILL) -> Later:
+    _, result = reserve(budget, now, lane)
     assert isinstance(result, Later), result
     return result
 
 
-def departures(budget: Budget, asked: list[tuple[int, bool]], now: int = NOW) -> list[int]:
+def departures(budget: Budget, asked: list[tuple[int, Lane]], now: int = NOW) -> list[int]:
     """The instants at which requests leave when questions come as listed."""
     left: list[int] = []
-    for wait, live in asked:
+    for wait, lane in asked:
         now += wait
-        budget, result = reserve(budget, now, live=live)
+        budget, result = reserve(budget, now, lane)
         if isinstance(result, Grant):
             assert result.at >= now
             left += [result.at + i * result.step for i in range(result.count)]
@@ -89,13 +93,13 @@ def test_live_is_never_behind_backfill(rate, asked):
     """A live candle is late at once, history never is: where backfill may go live may too, and no later."""
     budget = Budget(key="b", rate=rate)
     now = NOW
-    for pause, live in asked:
+    for pause, lane in asked:
         now += pause
-        _, slow = reserve(budget, now, live=False)
-        _, fast = reserve(budget, now, live=True)
+        _, slow = reserve(budget, now, Lane.BACKFILL)
+        _, fast = reserve(budget, now, Lane.LIVE)
         assert isinstance(fast, Grant) or (isinstance(slow, Later) and fast.at <= slow.at)
         assert isinstance(slow, Later) or fast == slow
-        budget, _ = reserve(budget, now, live=live)
+        budget, _ = reserve(budget, now, lane)
 
 
 @given(st.integers(0, 3_000_000))
@@ -103,9 +107,9 @@ def test_live_takes_the_next_departure_from_a_busy_backfill(start):
     """With backfill at full speed a live request waits for one departure, not for a queue."""
     budget, now = UPBIT, NOW + start
     for _ in range(20):
-        budget, result = reserve(budget, now, live=False)
+        budget, result = reserve(budget, now, Lane.BACKFILL)
         now = result.at
-    _, live = grant(budget, now, live=True)
+    _, live = grant(budget, now, Lane.LIVE)
     assert live.at <= now + 2 * UPBIT.step
 
 
@@ -114,13 +118,12 @@ def test_the_daily_collection_is_between_live_and_backfill(rate, asked):
     """Where backfill may go the daily collection may too, and no later; nor is it ever before live."""
     budget = Budget(key="b", rate=rate)
     now = NOW
-    for pause, live in asked:
+    for pause, lane in asked:
         now += pause
-        after = [reserve(budget, now, live=False, daily=daily)[1] for daily in (True, False)]
-        results = [reserve(budget, now, live=True)[1], *after]
+        results = [reserve(budget, now, one)[1] for one in (Lane.LIVE, Lane.DAILY, Lane.BACKFILL)]
         for faster, slower in pairwise(results):
             assert isinstance(faster, Grant) or (isinstance(slower, Later) and faster.at <= slower.at)
-        budget, _ = reserve(budget, now, live=live)
+        budget, _ = reserve(budget, now, lane)
 
 
 @given(rates, st.integers(2, 40))
@@ -128,16 +131,55 @@ def test_a_daily_collection_that_asks_at_once_is_delayed_by_no_backfill(rate, wa
     """However many backfills wait for each departure: after the one that is out, the next ones are the daily's."""
     budget = Budget(key="b", rate=rate)
     budget, _ = grant(budget, NOW)
-    out, asks = budget.tat, {True: NOW, False: NOW}
-    left: list[tuple[int, bool]] = []
-    while sum(daily for _, daily in left) < wanted:
-        daily = min(asks, key=lambda one: (asks[one], one))
-        budget, result = reserve(budget, asks[daily], live=False, daily=daily)
+    out, asks = budget.tat, {Lane.DAILY: NOW, Lane.BACKFILL: NOW}
+    left: list[tuple[int, Lane]] = []
+    while sum(lane is Lane.DAILY for _, lane in left) < wanted:
+        lane = min(asks, key=lambda one: (asks[one], one is Lane.DAILY))
+        budget, result = reserve(budget, asks[lane], lane)
         if isinstance(result, Grant):
-            left.append((result.at, daily))
-        asks[daily] = max(result.at, asks[daily] + 1) if isinstance(result, Later) else asks[daily]
-    assert all(daily for _, daily in left)
+            left.append((result.at, lane))
+        asks[lane] = max(result.at, asks[lane] + 1) if isinstance(result, Later) else asks[lane]
+    assert all(lane is Lane.DAILY for _, lane in left)
     assert left[0][0] <= out
+
+
+@given(
+    st.sampled_from([1.0, 4.0, 10.0, 30.0]),
+    st.lists(st.sampled_from([0, 0, 0, 5_000, 20_000, 60_000, 150_000, 400_000]), min_size=5, max_size=60),
+)
+def test_however_late_requests_are_counted_no_second_holds_more_than_the_limit(rate, lates):
+    """New connections, stalls of a machine: who was counted late pushes the followers away before they can crowd it."""
+    budget, now = Budget(key="b", rate=rate), NOW
+    waiting: list[tuple[int, Departure, int]] = []
+    counted: list[int] = []
+    for late in lates * (1 + round(2 * rate) // len(lates)):
+        result: Grant | Later = Later(now, "")
+        while not isinstance(result, Grant):
+            for reply in sorted(waiting, key=lambda one: one[0]):
+                if reply[0] <= now:
+                    waiting.remove(reply)
+                    budget = answered(budget, reply[0], reply[1], late=reply[2])
+            budget, result = reserve(budget, now, Lane.BACKFILL)
+            now = result.at
+        left = result.departures()[0]
+        waiting.append((left.at + late, left, late))
+        counted.append(left.at + late)
+    counted.sort()
+    most = round(rate)
+    # Both ends of a second may be late unnoticed, each by half of what the safety leaves.
+    assert all(later - first >= SECOND - 10 for first, later in zip(counted, counted[most:], strict=False))
+
+
+def test_who_was_counted_late_is_made_up_for_once():
+    """Two replies that a stall held up together put the followers off by the longer wait, not by the sum of both."""
+    budget, first = grant(UPBIT, NOW)
+    budget, second = grant(budget, budget.tat)
+    now = second.at + 200_000
+    lates = [(one.departures()[0], now - one.at) for one in (first, second)]
+    once = answered(budget, now, lates[0][0], late=lates[0][1])
+    assert once.tat == now + lates[0][1] - LATE - (now - first.at - 2 * UPBIT.step)
+    assert answered(once, now, lates[1][0], late=lates[1][1]) == once
+    assert answered(budget, now, lates[0][0], late=LATE) == budget
 
 
 @pytest.mark.parametrize("rate", [1.0, 10.0, 150.0, 2000.0])
@@ -145,7 +187,7 @@ def test_a_busy_queue_uses_95_percent_of_the_limit(rate):
     """Slower than need be is a cost too: asking again when told, backfill alone gets its whole rate."""
     budget, now, left = Budget(key="b", rate=rate), NOW, 0
     while now < NOW + 20 * SECOND:
-        budget, result = reserve(budget, now, live=False)
+        budget, result = reserve(budget, now, Lane.BACKFILL)
         left += result.count if isinstance(result, Grant) else 0
         now = max(now, result.at) if isinstance(result, Later) else now
     assert left >= 20 * rate * SAFETY * 0.999
@@ -156,17 +198,17 @@ def test_a_busy_queue_uses_95_percent_of_the_limit(rate):
 def test_whoever_comes_back_when_told_gets_a_departure(rate, asked):
     """`Later` names the instant from which a departure can be had; waiting longer would waste the budget."""
     budget, now = Budget(key="b", rate=rate), NOW
-    for pause, live in asked:
+    for pause, lane in asked:
         now += pause
-        budget, result = reserve(budget, now, live=live)
+        budget, result = reserve(budget, now, lane)
         if isinstance(result, Later):
-            grant(budget, result.at, live=live)
+            grant(budget, result.at, lane)
 
 
 def test_a_budget_without_a_rate_never_waits():
     """A source may allow everything; then only the network is the limit."""
     budget = Budget(key="b", rate=None)
-    assert (interval(None), lead(0, True)) == (0, 0)
+    assert (interval(None), lead(0, Lane.LIVE)) == (0, 0)
     for _ in range(3):
         budget, result = grant(budget, NOW)
         assert result.at == NOW
@@ -183,10 +225,10 @@ def test_high_rates_are_taken_in_batches_of_20_ms():
 def test_a_refusal_silences_everybody():
     """429 means the whole address: nobody sends before the time is over, live neither."""
     blocked = refuse(UPBIT, NOW, 3.0)
-    for live in (False, True):
-        told = later(blocked, NOW, live=live)
+    for lane in Lane:
+        told = later(blocked, NOW, lane)
         assert (told.at, told.reason) == (NOW + 3 * SECOND, "block")
-        assert later(blocked, told.at - 1, live=live).at == told.at
+        assert later(blocked, told.at - 1, lane).at == told.at
     assert blocked.refusals == 1
 
 
@@ -196,9 +238,9 @@ def test_after_a_block_one_request_tries_and_the_rest_follow_its_success():
     open_at = NOW + SECOND
     probing, probe = grant(blocked, open_at)
     assert (probe.probe, probe.count) == (True, 1)
-    assert later(probing, open_at, live=True).reason == "probe"
-    assert later(probing, open_at + PROBE_PATIENCE - UPBIT.step - 1, live=True).reason == "probe"
-    free = answered(probing, open_at + 50_000, remaining=None, probe=True)
+    assert later(probing, open_at, Lane.LIVE).reason == "probe"
+    assert later(probing, open_at + PROBE_PATIENCE - UPBIT.step - 1, Lane.LIVE).reason == "probe"
+    free = answered(probing, open_at + 50_000, probe.departures()[0])
     assert (free.probing, free.blocks) == (FREE, 0)
     _, next_one = grant(free, open_at + 50_000 + UPBIT.step)
     assert not next_one.probe
@@ -214,7 +256,7 @@ def test_a_probe_that_never_comes_back_is_replaced():
 def test_a_reply_from_before_the_block_frees_nobody():
     """Requests that had left already may still succeed; that says nothing about now."""
     blocked = refuse(UPBIT, NOW, 10.0)
-    assert answered(blocked, NOW + 1000, remaining=None, probe=False) == blocked
+    assert answered(blocked, NOW + 1000, Departure(NOW, 1), late=LATE + 1) == blocked
 
 
 def test_a_refused_probe_doubles_the_silence():
@@ -224,9 +266,9 @@ def test_a_refused_probe_doubles_the_silence():
         budget = refuse(budget, now, 2.0)
         waits.append((budget.blocked_until - now) / SECOND)
         now = budget.blocked_until
-        budget, _ = grant(budget, now)
+        budget, probe = grant(budget, now)
     assert waits == [2, 4, 8, 16]
-    budget = answered(budget, now, remaining=None, probe=True)
+    budget = answered(budget, now, probe.departures()[0])
     assert (refuse(budget, now, 2.0).blocked_until - now) / SECOND == 2
 
 
@@ -268,9 +310,9 @@ def test_interactive_reads_keep_a_fiftieth_of_the_day():
     """A backfill that has eaten the quota must not leave the owner without a single read."""
     budget = replace(Budget(key="dart", rate=None, daily=100), used=98, day=NOW // DAY)
     assert later(budget, NOW).reason == "quota"
-    budget, _ = grant(budget, NOW, live=True)
-    budget, _ = grant(budget, NOW, live=True)
-    assert later(budget, NOW, live=True).reason == "quota"
+    budget, _ = grant(budget, NOW, Lane.LIVE)
+    budget, _ = grant(budget, NOW, Lane.LIVE)
+    assert later(budget, NOW, Lane.LIVE).reason == "quota"
 
 
 def test_backfills_leave_a_hundredth_of_the_day_to_the_daily_collection():
@@ -278,10 +320,10 @@ def test_backfills_leave_a_hundredth_of_the_day_to_the_daily_collection():
     budget = replace(Budget(key="naver", rate=None, daily=1000), used=980, day=NOW // DAY)
     assert later(budget, NOW).reason == "quota"
     for _ in range(10):
-        budget, result = reserve(budget, NOW, live=False, daily=True)
+        budget, result = reserve(budget, NOW, Lane.DAILY)
         assert isinstance(result, Grant)
-    assert isinstance(reserve(budget, NOW, live=False, daily=True)[1], Later)
-    grant(budget, NOW, live=True)
+    assert isinstance(reserve(budget, NOW, Lane.DAILY)[1], Later)
+    grant(budget, NOW, Lane.LIVE)
 
 
 def test_a_batch_never_exceeds_what_is_left_of_the_day():
@@ -291,12 +333,12 @@ def test_a_batch_never_exceeds_what_is_left_of_the_day():
     assert (result.count, budget.used) == (5, 980)
 
 
-@given(st.integers(2 * HORIZON, 30 * DAY), st.booleans())
-def test_the_trace_of_a_clock_that_jumped_is_soon_gone(ahead, live):
+@given(st.integers(2 * HORIZON, 30 * DAY), lanes)
+def test_the_trace_of_a_clock_that_jumped_is_soon_gone(ahead, lane):
     """A departure time days ahead, left by a wrong clock, must not stop all work for days (RULES 30)."""
     budget, now = replace(UPBIT, tat=NOW + ahead), NOW
     for _ in range(3):
-        budget, result = reserve(budget, now, live=live)
+        budget, result = reserve(budget, now, lane)
         if isinstance(result, Grant):
             break
         now = result.at
@@ -307,9 +349,9 @@ def test_the_trace_of_a_clock_that_jumped_is_soon_gone(ahead, live):
 def test_foreign_use_of_our_limit_slows_us_down():
     """Another program on this address: the source has less left than our own requests explain."""
     budget, result = grant(UPBIT, NOW)
-    slower = answered(budget, result.at + 1000, remaining=1, probe=False)
+    slower = answered(budget, result.at + 1000, result.departures()[0], remaining=1)
     assert slower.tat >= result.at + 1000 + SECOND // 2
-    same = answered(budget, result.at + 1000, remaining=9, probe=False)
+    same = answered(budget, result.at + 1000, result.departures()[0], remaining=9)
     assert same.tat == budget.tat
 
 
@@ -319,12 +361,12 @@ def test_our_own_use_never_slows_us_down(phase):
     budget, now = UPBIT, NOW + phase * SECOND // 10
     sent: list[int] = []
     for _ in range(60):
-        budget, result = reserve(budget, now, live=False)
+        budget, result = reserve(budget, now, Lane.BACKFILL)
         if isinstance(result, Grant):
             sent.append(result.at)
             in_second = sum(1 for at in sent if at // SECOND == result.at // SECOND)
             before = budget.tat
-            budget = answered(budget, result.at, remaining=10 - in_second, probe=False)
+            budget = answered(budget, result.at, result.departures()[0], remaining=10 - in_second)
             assert budget.tat == before
         now = max(now, result.at)
 
@@ -361,20 +403,20 @@ def test_a_departure_reserved_into_the_next_second_does_not_look_like_foreign_us
     now = NOW // SECOND * SECOND + 990_000
     ahead = replace(UPBIT, second=now // SECOND + 1, sent=1, sent_before=9)
     assert ahead.recent(now) >= 9
-    assert answered(ahead, now, remaining=0, probe=False) == ahead
+    assert answered(ahead, now, Departure(now, 10), remaining=0) == ahead
 
 
 def test_a_reply_that_is_read_late_is_not_foreign_use():
     """A machine that stalls for half a second would else slow down for another one, on top."""
     budget, at = Budget(key="a", rate=10), NOW
     for _ in range(10):
-        budget, granted = reserve(budget, at, live=True)
+        budget, granted = reserve(budget, at, Lane.LIVE)
         assert isinstance(granted, Grant)
         at = budget.tat
-    departed, late = granted.at, granted.at + 700_000
-    assert answered(budget, late, remaining=0, probe=False, departed=departed) == budget
-    assert answered(budget, late, remaining=0, probe=False) != budget
-    assert answered(budget, late, remaining=0, probe=False, departed=departed - 3 * SECOND) == budget
+    left, late = granted.departures()[0], granted.at + 700_000
+    assert answered(budget, late, left, remaining=0) == budget
+    assert answered(budget, late, replace(left, at=late), remaining=0) != budget
+    assert answered(budget, late, replace(left, at=left.at - 3 * SECOND), remaining=0) == budget
 
 
 def test_what_may_be_the_days_quota_is_believed_when_it_is_said_again():
@@ -417,9 +459,9 @@ def test_a_slowed_budget_lets_one_go_alone_and_its_success_frees_the_others():
     assert slowed.refusals == slowed.blocks == 0
     assert slow(replace(slowed, blocked_until=now + 60 * SECOND), now, 4.0).blocked_until == now + 60 * SECOND
     later = now + 5 * SECOND
-    probing, granted = reserve(slowed, later, live=False)
+    probing, granted = reserve(slowed, later, Lane.BACKFILL)
     assert isinstance(granted, Grant)
     assert granted.probe
-    assert not isinstance(reserve(probing, later, live=False)[1], Grant)
-    freed = answered(probing, later, remaining=None, probe=True)
-    assert isinstance(reserve(freed, later + SECOND, live=False)[1], Grant)
+    assert not isinstance(reserve(probing, later, Lane.BACKFILL)[1], Grant)
+    freed = answered(probing, later, granted.departures()[0])
+    assert isinstance(reserve(freed, later + SECOND, Lane.BACKFILL)[1], Grant)

@@ -56,7 +56,8 @@ def served(env: dict[str, str], *words: str) -> Iterator[Served]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        # Not `communicate`: it would take lines away from our reader.
+        process.wait(timeout=60)
         reading.join(10)
 
 

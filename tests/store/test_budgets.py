@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import pairwise
 
-from gapless.core.pacing import Budget, Grant, Later, Limit, reserve
+from gapless.core.pacing import Budget, Grant, Lane, Later, Limit, reserve
 from gapless.store import budgets
 from gapless.testing.factories import MORNING, read, write
 
@@ -53,7 +53,7 @@ def test_many_hands_never_take_one_departure_twice(store):
         mine: list[int] = []
         now = MORNING
         while len(mine) < 10:
-            result = write(store, budgets.change, "b", lambda one, at=now: reserve(one, at, live=False))
+            result = write(store, budgets.change, "b", lambda one, at=now: reserve(one, at, Lane.BACKFILL))
             if isinstance(result, Grant):
                 mine.append(result.at)
             else:

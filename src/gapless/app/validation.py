@@ -41,7 +41,7 @@ def validation(store: Store, catalogue: Catalogue, clock: Clock) -> Validate:
         limit = catalogue.limit(dataset)
         store.write(lambda tx: budgets.set_limit(tx, limit))
         never, until = threading.Event(), clock.monotonic() + PATIENCE
-        while not isinstance(leaves := gates.gate(limit.key, live=False).depart(never), Departed):
+        while not isinstance(leaves := gates.gate(limit.key).depart(never), Departed):
             if clock.monotonic() > until:
                 raise TryAgain(f"waiting for the budget of {limit.key} ({leaves})", source=dataset.source)
             clock.wait(never, 0.5)
@@ -51,7 +51,7 @@ def validation(store: Store, catalogue: Catalogue, clock: Clock) -> Validate:
         except Refused as error:
             gates.refused(limit.key, error.seconds, is_quota=error.is_quota)
             raise TryAgain(str(error), source=dataset.source) from None
-        gates.answered(limit.key, remaining=page.remaining, probe=leaves.probe)
+        gates.answered(limit.key, leaves, remaining=page.remaining)
         return page.before(dataset.frontier(now if page.source_time is None else min(now, page.source_time)))
 
     return Validate(store=store, clock=clock, datasets=catalogue.datasets, again=again)

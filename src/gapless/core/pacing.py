@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from gapless.core.span import DAY, SECOND, Instant
 
@@ -20,10 +21,8 @@ BATCH_RATE = 100.0
 BATCH = 20_000
 #: Departures in one reservation where nothing limits them: a transaction for each would cost more than the request.
 UNPACED = 64
-#: Parts of a batch period that a reservation may reach ahead: who reaches further goes first.
-LEAD_BACKFILL = 0.25
-LEAD_DAILY = 0.6
-LEAD_LIVE = 1.0
+#: So much later than planned a request may be counted, in microseconds: half of the time that the safety leaves.
+LATE = round(SECOND * (1 / SAFETY - 1) / 2)
 #: A `tat` further ahead than this (or than four steps) is not believed.
 HORIZON = 10 * SECOND
 FREE, PROBE_NEXT, PROBE_OUT = 0, 1, 2
@@ -33,6 +32,18 @@ DAWN_OF_DAY = 900 * SECOND
 PROBE_PATIENCE = 5 * SECOND
 #: A wait longer than this gives the segment back.
 PATIENCE = 2.0
+
+
+class Lane(Enum):
+    """For whom a request leaves: live goes before daily collection, and that before backfill."""
+
+    BACKFILL = auto()
+    DAILY = auto()
+    LIVE = auto()
+
+
+#: Parts of a batch period that a reservation may reach ahead: who reaches further goes first.
+_LEAD = {Lane.BACKFILL: 0.25, Lane.DAILY: 0.6, Lane.LIVE: 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +69,9 @@ def batch(step: int) -> int:
     return max(1, BATCH // step) if 0 < step <= SECOND / BATCH_RATE else 1
 
 
-def lead(step: int, live: bool, daily: bool = False) -> int:
-    """How far ahead of now, in microseconds, a reservation may leave: live before daily before backfill."""
-    return round(step * batch(step) * (LEAD_LIVE if live else LEAD_DAILY if daily else LEAD_BACKFILL))
+def lead(step: int, lane: Lane) -> int:
+    """How far ahead of now, in microseconds, a reservation may leave."""
+    return round(step * batch(step) * _LEAD[lane])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +127,22 @@ class Grant:
     at: Instant
     count: int
     step: int
+    #: Number of the first among all requests of the budget.
+    number: int
+    probe: bool = False
+
+    def departures(self) -> list[Departure]:
+        """One for each request."""
+        return [Departure(self.at + i * self.step, self.number + i, self.step, self.probe) for i in range(self.count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The instant at which one request is to leave, and its number among those of the budget."""
+
+    at: Instant
+    number: int
+    step: int = 0
     probe: bool = False
 
 
@@ -127,20 +154,17 @@ class Later:
     reason: str
 
 
-def reserve(budget: Budget, now: Instant, *, live: bool, daily: bool = False) -> tuple[Budget, Grant | Later]:
-    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had.
-
-    `live` and `daily` say for which queue; neither: for backfill.
-    """
+def reserve(budget: Budget, now: Instant, lane: Lane) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had."""
     if budget.blocked_until > now:
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
     used = budget.used if budget.day == day else 0
-    allowed = None if budget.daily is None else budget.daily if live else for_work(budget.daily, is_daily=daily)
+    allowed = None if budget.daily is None else of_quota(budget.daily, lane)
     if allowed is not None and used >= allowed:
         return budget, Later((day + 1) * DAY - budget.reset_offset, "quota")
     step = budget.step
-    reach = lead(step, live, daily)
+    reach = lead(step, lane)
     # Further ahead than anybody reserves: the trace of a clock that jumped.
     tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
     if tat > now + reach:
@@ -164,7 +188,7 @@ def reserve(budget: Budget, now: Instant, *, live: bool, daily: bool = False) ->
         sent_before=budget.sent_before if same else (budget.sent if second == budget.second + 1 else 0),
         requests=budget.requests + count,
     )
-    return after, Grant(at, count, step, probe)
+    return after, Grant(at, count, step, budget.requests + 1, probe)
 
 
 def refuse(budget: Budget, now: Instant, seconds: float, *, is_quota: bool = False) -> Budget:
@@ -204,24 +228,34 @@ def _is_day_spent(budget: Budget, now: Instant) -> bool:
     return budget.blocks > 0 or (budget.daily is not None and 2 * used >= budget.daily)
 
 
-def answered(
-    budget: Budget, now: Instant, *, remaining: int | None, probe: bool, departed: Instant | None = None
-) -> Budget:
-    """After a good reply: a probe's success frees the others, and foreign use of the same limit slows us down.
+def answered(budget: Budget, now: Instant, left: Departure, *, remaining: int | None = None, late: int = 0) -> Budget:
+    """After a good reply to the request that left at `left`.
 
-    What `remaining` counts is compared with our own requests up to when this one left (`departed`): a reply that is
-    read late, after a silence of ours, would look like foreign use.
+    A probe's success frees the others; foreign use of the same limit slows us down; and who was counted `late`, in
+    microseconds, is made up for. What `remaining` counts is compared with our own requests up to when this one left: a
+    reply that is read late, after a silence of ours, would look like foreign use.
     """
     after = budget
-    if probe and budget.probing == PROBE_OUT:
+    if left.probe and budget.probing == PROBE_OUT:
         after = replace(after, probing=FREE, blocks=0, tat=now + budget.step)
-    if (
-        budget.rate
-        and remaining is not None
-        and foreign_use(budget.rate, remaining, budget.recent(now if departed is None else departed))
-    ):
+    if budget.rate and remaining is not None and foreign_use(budget.rate, remaining, budget.recent(left.at)):
         after = replace(after, tat=max(after.tat, now + SECOND // (remaining + 1)))
-    return after
+    return _made_up(after, now, left, late)
+
+
+def _made_up(budget: Budget, now: Instant, left: Departure, late: int) -> Budget:
+    """Put the next departures off when the source may have counted a request so late that they would crowd it.
+
+    A full second's worth of requests follows each one by a second and a twentieth; what was put off since it left,
+    whoever did it, is enough for it too. Where departures come in batches one more or less in a second is within the
+    safety.
+    """
+    if late <= LATE or batch(budget.step) > 1 or not budget.step:
+        return budget
+    following = max(budget.tat, now)
+    put_off = following - (left.at + (budget.requests + 1 - left.number) * budget.step)
+    missing = late - LATE - max(0, put_off)
+    return replace(budget, tat=following + min(missing, SECOND)) if missing > 0 else budget
 
 
 def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:
@@ -230,15 +264,15 @@ def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:
         return None
     day = (now + budget.reset_offset) // DAY
     used = budget.used if budget.day == day else 0
-    return max(0, for_work(budget.daily) - used), (day + 1) * DAY - budget.reset_offset
+    return max(0, of_quota(budget.daily) - used), (day + 1) * DAY - budget.reset_offset
 
 
-def for_work(daily: int, *, is_daily: bool = False) -> int:
-    """What of a daily quota is there for backfill, which leaves a fiftieth of the day.
+def of_quota(daily: int, lane: Lane = Lane.BACKFILL) -> int:
+    """What of a daily quota is there for a lane.
 
-    Half of that fiftieth is there for the daily collection, the rest for interactive reads.
+    Backfill leaves a fiftieth of the day: half of that is there for the daily collection, the rest for reads.
     """
-    return daily - daily // (100 if is_daily else 50)
+    return daily if lane is Lane.LIVE else daily - daily // (100 if lane is Lane.DAILY else 50)
 
 
 def waits_until(budget: Budget, now: Instant) -> Instant:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from gapless.core import pacing
 from gapless.core.clock import Clock
-from gapless.core.pacing import PATIENCE, Budget, Grant, Later
+from gapless.core.pacing import PATIENCE, Budget, Departure, Grant, Lane, Later
 from gapless.core.span import SECOND, Instant
 from gapless.store import budgets
 from gapless.store.database import Tx
@@ -21,36 +21,33 @@ FRESH = 0.25
 PROBE_LOOK = 0.1
 
 
+#: Replies among which the fastest tells how long an answer takes that nothing holds up.
+FASTEST_OF = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Departed:
     """The request may leave now."""
 
-    probe: bool = False
+    planned: Departure
+    #: The planned instant on the monotonic clock, in seconds.
+    began: float
 
 
 class Stopped:
     """We were told to stop while waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    #: Departure on the monotonic clock, in seconds.
-    at: float
-    step: int
-    probe: bool
-
-
 class Gate:
-    """One lane of one budget in this process: live, daily or neither. Slots queue here, processes in the database."""
+    """One lane of one budget in this process. Slots queue here, processes in the database."""
 
-    def __init__(self, store: Store, clock: Clock, key: str, *, live: bool, daily: bool = False) -> None:
+    def __init__(self, store: Store, clock: Clock, key: str, lane: Lane = Lane.BACKFILL) -> None:
         self._store = store
         self._clock = clock
         self._key = key
-        self._live = live
-        self._daily = daily
+        self._lane = lane
         self._turn = threading.Lock()
-        self._pool: deque[_Slot] = deque()
+        self._pool: deque[Departed] = deque()
         self._chance = random.Random()
         #: Requests of the budget when this gate last got departures, and how many gates seem to share it.
         self._counted: int | None = None
@@ -61,17 +58,18 @@ class Gate:
         while not stop.is_set():
             with self._turn:
                 taken = self._take(stop)
-            if not isinstance(taken, _Slot):
+            if not isinstance(taken, Departed):
                 return taken
             # Outside the lock: while we wait for our instant, the next slot may already reserve its own.
-            if self._clock.wait(stop, taken.at - self._clock.monotonic()):
+            if self._clock.wait(stop, taken.began - self._clock.monotonic()):
                 break
-            late = self._clock.monotonic() - taken.at
-            if taken.probe or late <= (pacing.guard(taken.step) if taken.step else FRESH):
-                return Departed(taken.probe)
+            late = self._clock.monotonic() - taken.began
+            planned = taken.planned
+            if planned.probe or late <= (pacing.guard(planned.step) if planned.step else FRESH):
+                return taken
         return Stopped()
 
-    def _take(self, stop: threading.Event) -> _Slot | Later | Stopped:
+    def _take(self, stop: threading.Event) -> Departed | Later | Stopped:
         waited = 0.0
         while not stop.is_set():
             if self._pool:
@@ -81,8 +79,7 @@ class Gate:
                 self._count(granted, budget)
                 started = self._clock.monotonic() + (granted.at - now) / SECOND
                 self._pool.extend(
-                    _Slot(started + i * granted.step / SECOND, granted.step, granted.probe)
-                    for i in range(granted.count)
+                    Departed(one, started + (one.at - granted.at) / SECOND) for one in granted.departures()
                 )
                 continue
             wait = (granted.at - now) / SECOND
@@ -120,7 +117,7 @@ class Gate:
         now = self._clock.now()
 
         def by(before: Budget) -> tuple[Budget, tuple[Grant | Later, Budget]]:
-            after, granted = pacing.reserve(before, now, live=self._live, daily=self._daily)
+            after, granted = pacing.reserve(before, now, self._lane)
             return after, (granted, after)
 
         return *budgets.change(tx, self._key, by), now
@@ -132,15 +129,16 @@ class Gates:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._gates: dict[tuple[str, bool, bool], Gate] = {}
+        self._gates: dict[tuple[str, Lane], Gate] = {}
+        self._took: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=FASTEST_OF))
         self._making = threading.Lock()
 
-    def gate(self, key: str, *, live: bool, daily: bool = False) -> Gate:
+    def gate(self, key: str, lane: Lane = Lane.BACKFILL) -> Gate:
         """The gate of one lane of a budget."""
         with self._making:
-            found = self._gates.get((key, live, daily))
+            found = self._gates.get((key, lane))
             if found is None:
-                found = self._gates[key, live, daily] = Gate(self._store, self._clock, key, live=live, daily=daily)
+                found = self._gates[key, lane] = Gate(self._store, self._clock, key, lane)
             return found
 
     def refused(self, key: str, seconds: float, *, is_quota: bool = False) -> Instant:
@@ -163,20 +161,29 @@ class Gates:
 
         self._store.write(lambda tx: budgets.change(tx, key, by), urgent=True)
 
-    def answered(self, key: str, *, remaining: int | None, probe: bool, departed: Instant | None = None) -> None:
+    def answered(self, key: str, departed: Departed, *, remaining: int | None = None) -> None:
         """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
-        if not probe and (remaining is None or remaining > 3):
+        planned, late = departed.planned, self._late(key, departed)
+        if not planned.probe and (remaining is None or remaining > 3) and late <= pacing.LATE:
             return
+
+        def change(budget: Budget) -> tuple[Budget, None]:
+            return pacing.answered(budget, self._clock.now(), planned, remaining=remaining, late=late), None
+
         with self._store.read() as tx:
-            now = self._clock.now()
             before = budgets.load(tx, key)
-        if (
-            before is None
-            or pacing.answered(before, now, remaining=remaining, probe=probe, departed=departed) == before
-        ):
-            return
+        if before is not None and change(before)[0] != before:
+            self._store.write(lambda tx: budgets.change(tx, key, change), urgent=True)
 
-        def change(budget: pacing.Budget) -> tuple[pacing.Budget, None]:
-            return pacing.answered(budget, now, remaining=remaining, probe=probe, departed=departed), None
+    def _late(self, key: str, departed: Departed) -> int:
+        """Microseconds by which a reply came later than the fastest of late; the first one is late as a whole.
 
-        self._store.write(lambda tx: budgets.change(tx, key, change), urgent=True)
+        Where the time was lost cannot be known: a new connection, a busy machine, the source. It may have been before
+        the source counted the request.
+        """
+        took = self._clock.monotonic() - departed.began
+        with self._making:
+            known = self._took[key]
+            fastest = min(known, default=0.0)
+            known.append(took)
+        return round((took - fastest) * SECOND)

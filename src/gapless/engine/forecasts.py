@@ -150,7 +150,7 @@ class Forecasts:
             blocked_until=budget.blocked_until,
             quota=None
             if left is None
-            else Quota(left=left[0], daily=pacing.for_work(budget.daily or 0), resets_at=left[1]),
+            else Quota(left=left[0], daily=pacing.of_quota(budget.daily or 0), resets_at=left[1]),
             own=_own(forecasts.of_job(tx, job.id, OWN), made.requests, now, forecasts.pauses(tx, job.id, now)),
             past=forecasts.past(tx, key, LEARNED),
         )

@@ -27,7 +27,7 @@ from gapless.core.errors import (
     UnknownSeries,
 )
 from gapless.core.job import Kind, Queue, is_point_in_time
-from gapless.core.pacing import PATIENCE, Backoff, Later, Limit
+from gapless.core.pacing import PATIENCE, Backoff, Lane, Later, Limit
 from gapless.core.page import Page
 from gapless.core.paging import Window, fresh, halved
 from gapless.core.segment import Lease, Segment, SegmentState, Side
@@ -49,6 +49,7 @@ Then = Callable[[Tx], Ready | None]
 
 #: Segments whose windows are kept in mind after they were given back.
 LEARNED = 1_000
+_LANES = {Queue.LIVE: Lane.LIVE, Queue.DAILY: Lane.DAILY}
 log = structlog.get_logger("gapless.runner")
 
 
@@ -80,7 +81,6 @@ class _Run:
     suspects: list[Span] = field(default_factory=list)
     #: Why the suspects are to be given up.
     why: str = ""
-    probe: bool = False
     #: Whether the last page proves nothing without the next one.
     is_midway: bool = False
 
@@ -165,9 +165,8 @@ class Runner:
                 return
             if not isinstance(leaves, Departed):
                 continue
-            run.probe = leaves.probe
             ran.sent += 1
-            if not self._page(run, asked):
+            if not self._page(run, asked, leaves):
                 return
         self._release(run, 0, "")
 
@@ -221,30 +220,29 @@ class Runner:
         )
 
     def _depart(self, run: _Run) -> object:
-        queue = run.lease.segment.queue
-        lane = {"live": queue == Queue.LIVE, "daily": queue == Queue.DAILY}
+        lane = _LANES.get(Queue(run.lease.segment.queue), Lane.BACKFILL)
         if run.lease.segment.rate:
-            paced = self.gates.gate(job_budget(run.lease.segment.job), **lane).depart(run.stop)
+            paced = self.gates.gate(job_budget(run.lease.segment.job), lane).depart(run.stop)
             if not isinstance(paced, Departed):
                 return paced
-        return self.gates.gate(run.gate, **lane).depart(run.stop)
+        return self.gates.gate(run.gate, lane).depart(run.stop)
 
-    def _page(self, run: _Run, asked: Asked) -> bool:
+    def _page(self, run: _Run, asked: Asked, departed: Departed) -> bool:
         """One request and what follows from it; False when the segment has left our hands."""
-        departed, began = self._clock.now(), time.monotonic()
+        began = time.monotonic()
         try:
             page = run.work.fetch(asked)
         except Refused as error:
             self._refused(run, error)
             return False
         except TooMuch as error:
-            self.gates.answered(run.gate, remaining=None, probe=run.probe, departed=departed)
+            self.gates.answered(run.gate, departed)
             return self._too_much(run, asked, error)
         except SourceError as error:
-            return self._failed(run, asked, error)
+            return self._failed(run, asked, departed, error)
         self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
-        self.gates.answered(run.gate, remaining=page.remaining, probe=run.probe, departed=departed)
+        self.gates.answered(run.gate, departed, remaining=page.remaining)
         if is_unanswered(asked, page):
             self._too_early(run, asked)
             return False
@@ -286,15 +284,15 @@ class Runner:
             self._give_up(run, asked, error, why="it holds more records than one reply tells")
         return True
 
-    def _failed(self, run: _Run, asked: Asked, error: SourceError) -> bool:
+    def _failed(self, run: _Run, asked: Asked, departed: Departed, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
         run.is_midway = False
         if isinstance(error, Shifted):
             run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
-        if run.probe:
-            self.gates.answered(run.gate, remaining=None, probe=True)
+        if departed.planned.probe:
+            self.gates.answered(run.gate, departed)
         self._slow_down(run, error)
         decision = faults.decide(
             error,

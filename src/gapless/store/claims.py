@@ -77,7 +77,7 @@ _overlapped = and_(
 _blocked = and_(budget.c.blocked_until.is_not(None), budget.c.blocked_until > _b("now"))
 _spent = and_(
     budget.c.daily.is_not(None),
-    # As `pacing.for_work` has it.
+    # As `pacing.of_quota` has it.
     budget.c.used
     >= budget.c.daily
     - case(
