@@ -14,14 +14,18 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
+from statistics import fmean
 
 from bench import rig, table
 from gapless.core.clock import SystemClock
-from gapless.core.pacing import BATCH_RATE, SAFETY, Limit
-from gapless.engine.budgets import Departed, Gate
+from gapless.core.pacing import BATCH_RATE, SAFETY, Later, Limit
+from gapless.core.span import SECOND
+from gapless.engine.budgets import Departed, Gates
 from gapless.sandbox.process import SandboxProcess
 from gapless.sources.http import Http
+from gapless.sources.upbit.replies import remaining
 from gapless.store import budgets
 from gapless.store.store import open_store
 from gapless.testing.databases import fresh_database, postgres_server
@@ -52,13 +56,16 @@ def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line
     store = open_store(url)
     store.write(lambda tx: budgets.ensure(tx, Limit(key=KEY, rate=rate), rate))
     store.close()
+    # Before and after: what the machine is capable of changes within minutes.
+    freely = [_measure("", requests, 0)] if rate >= BATCH_RATE else []
     sent, seconds, refused = _measure(url, requests, rate)
     what = f"{PROCESSES} processes on {rate:g}/s, {name}"
     limit, against = rate * SAFETY, "the budget"
     if rate >= BATCH_RATE:
-        freely, took, _ = _measure("", requests, 0)
-        if freely / took < limit:
-            limit, against = freely / took, f"the same without a budget ({rate * SAFETY:g})"
+        freely.append(_measure("", requests, 0))
+        free = fmean(number / took for number, took, _ in freely)
+        if free < limit:
+            limit, against = free, f"the same without a budget ({rate * SAFETY:g})"
     yield table.at_least(what, (sent - 1) / seconds, limit, 0.95, "requests/s", against)
     yield table.Line(
         name=f"refusals, {what}",
@@ -71,7 +78,7 @@ def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line
 
 
 def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
-    """Requests sent, seconds from the first to the last as the provider saw them, and refusals; no URL: no budget."""
+    """Requests sent, seconds from the first departure to the last reply, and refusals; no URL: no budget."""
     with SandboxProcess(rate=rate, window="sliding", jitter_ms=20) as provider, rig.folder() as place:
         # The market is made up at the first request, which would come late.
         provider.warm("KRW-BTC", "1m", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z")
@@ -86,31 +93,40 @@ def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
         for one in running:
             assert one.stdout is not None
             one.stdout.readline()
-        began = time.monotonic()
         (place / "go").touch()
-        for one in running:
-            one.wait()
-        seconds = time.monotonic() - began
+        spans = [[float(word) for word in one.communicate()[0].split()] for one in running]
         stats = provider.stats()
+    seconds = max(last for _, last in spans) - min(first for first, _ in spans)
     return stats["requests"], seconds, stats["refused_429"] + stats["refused_418"]
 
 
 def _send(url: str, provider: str, number: int, go: Path) -> None:
     """One of the processes: so many requests, each when the budget lets it leave."""
     store, http, never = open_store(url) if url else None, Http("upbit", provider), threading.Event()
-    gate = Gate(store, SystemClock(), KEY) if store else None
+    gates = Gates(store, SystemClock()) if store else None
 
-    def one(_: int) -> None:
-        while gate is not None and not isinstance(gate.depart(never), Departed):
-            pass
-        http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
+    def one(_: int) -> tuple[float, float]:
+        departed: object = None
+        while gates is not None and not isinstance(departed := gates.gate(KEY).depart(never), Departed):
+            if isinstance(departed, Later):
+                time.sleep(max(0.0, departed.at / SECOND - time.time()))
+        began = time.monotonic()
+        reply = http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
+        ended = time.monotonic()
+        if gates is not None and isinstance(departed, Departed):
+            if reply.status == HTTPStatus.OK:
+                gates.answered(KEY, departed, remaining=remaining(reply.remaining))
+            else:
+                gates.refused(KEY, 1.0)
+        return began, ended
 
     with ThreadPoolExecutor(LANES) as pool:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         while not go.exists():
             time.sleep(0.01)
-        list(pool.map(one, range(number)))
+        spans = list(pool.map(one, range(number)))
+    sys.stdout.write(f"{min(first for first, _ in spans)} {max(last for _, last in spans)}")
     if store:
         store.close()
 

@@ -395,7 +395,7 @@ def test_retries_are_bounded():
 def test_the_guard_is_a_small_part_of_a_step():
     """A departure missed by more is forfeited, or a late thread would crowd the next one."""
     assert guard(interval(10.0)) == pytest.approx(0.0132, abs=0.0001)
-    assert (guard(interval(2000.0)), guard(interval(50.0)), guard(interval(0.5))) == (0.02, 0.004, 0.05)
+    assert (guard(interval(2000.0)), guard(interval(50.0)), guard(interval(0.5))) == (0.03, 0.004, 0.05)
 
 
 def test_a_departure_reserved_into_the_next_second_does_not_look_like_foreign_use():

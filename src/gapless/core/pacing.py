@@ -154,8 +154,8 @@ class Later:
     reason: str
 
 
-def reserve(budget: Budget, now: Instant, lane: Lane) -> tuple[Budget, Grant | Later]:
-    """The GCRA sum: the budget after it, and a grant or the instant from which one can be had."""
+def reserve(budget: Budget, now: Instant, lane: Lane, most: int = UNPACED) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant of at most `most` or the instant from which one can be had."""
     if budget.blocked_until > now:
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
@@ -170,7 +170,7 @@ def reserve(budget: Budget, now: Instant, lane: Lane) -> tuple[Budget, Grant | L
     if tat > now + reach:
         return budget, Later(tat - reach, "probe" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE
-    count = 1 if probe else batch(step)
+    count = 1 if probe else min(most, batch(step))
     if step == 0 and budget.daily is None and not probe:
         count = UNPACED
     if allowed is not None:
@@ -285,11 +285,16 @@ def waits_until(budget: Budget, now: Instant) -> Instant:
 def guard(step: int) -> float:
     """Seconds by which a departure may be late before it is forfeited and taken anew.
 
-    One of a batch may be late by as long as a batch lasts: a fiftieth of a second, where the safety is a twentieth.
+    One of a batch may be late by 30 ms, where the safety is a twentieth of a second: what is forfeited is lost.
     """
     if batch(step) > 1:
-        return BATCH / SECOND
+        return 0.030
     return max(0.004, min(0.050, step / SECOND / 8))
+
+
+def early(step: int) -> float:
+    """Seconds by which a departure may be early: going to sleep for less costs more than a request of a batch."""
+    return 0.002 if batch(step) > 1 else 0.0
 
 
 def foreign_use(limit: float, remaining: int, ours: float) -> bool:

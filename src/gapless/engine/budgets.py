@@ -17,6 +17,8 @@ from gapless.store.store import Store
 
 #: Seconds for which departures without a rate are good: a block by others must be seen within one.
 FRESH = 0.25
+#: Seconds for which who shares a budget with many leaves its departures to the others.
+AWAY = 0.25
 #: Seconds between two looks at whether a probe has succeeded.
 PROBE_LOOK = 0.1
 
@@ -38,6 +40,22 @@ class Stopped:
     """We were told to stop while waiting."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    granted: Grant | Later
+    #: The budget after it.
+    budget: Budget
+    #: When the clocks were read: the instant, and seconds on the monotonic clock.
+    now: Instant
+    read: float
+    #: A departure had gone unused.
+    is_idle: bool
+
+    def until(self, at: Instant) -> float:
+        """An instant on the monotonic clock."""
+        return self.read + (at - self.now) / SECOND
+
+
 class Gate:
     """One lane of one budget in this process. Slots queue here, processes in the database."""
 
@@ -48,8 +66,14 @@ class Gate:
         self._lane = lane
         self._turn = threading.Lock()
         self._pool: deque[Departed] = deque()
+        #: How many departures to ask for at once, when some were granted last, and how many of those were forfeited.
+        self._most = 1
+        self._granted = 0.0
+        self._forfeited = 0
+        #: Seconds from the reading of the clock to the end of the transaction, as a moving average.
+        self._delay = 0.0
         self._chance = random.Random()
-        #: Requests of the budget when this gate last got departures, and how many gates seem to share it.
+        #: Requests of the budget when departures were granted last, and how many gates seem to share it.
         self._counted: int | None = None
         self._sharers = 1.0
 
@@ -61,12 +85,13 @@ class Gate:
             if not isinstance(taken, Departed):
                 return taken
             # Outside the lock: while we wait for our instant, the next slot may already reserve its own.
-            if self._clock.wait(stop, taken.began - self._clock.monotonic()):
+            planned, wait = taken.planned, taken.began - self._clock.monotonic()
+            if wait > pacing.early(planned.step) and self._clock.wait(stop, wait):
                 break
             late = self._clock.monotonic() - taken.began
-            planned = taken.planned
             if planned.probe or late <= (pacing.guard(planned.step) if planned.step else FRESH):
                 return taken
+            self._forfeited += 1
         return Stopped()
 
     def _take(self, stop: threading.Event) -> Departed | Later | Stopped:
@@ -74,15 +99,14 @@ class Gate:
         while not stop.is_set():
             if self._pool:
                 return self._pool.popleft()
-            granted, budget, now = self._store.write(self._reserve, urgent=True)
+            reserved = self._store.write(self._reserve, urgent=True)
+            granted = reserved.granted
+            self._delay += 0.2 * (min(PATIENCE, self._clock.monotonic() - reserved.read) - self._delay)
             if isinstance(granted, Grant):
-                self._count(granted, budget)
-                started = self._clock.monotonic() + (granted.at - now) / SECOND
-                self._pool.extend(
-                    Departed(one, started + (one.at - granted.at) / SECOND) for one in granted.departures()
-                )
+                self._learn(granted, reserved)
+                self._pool.extend(Departed(one, reserved.until(one.at)) for one in granted.departures())
                 continue
-            wait = (granted.at - now) / SECOND
+            wait = reserved.until(granted.at) - self._delay - self._clock.monotonic()
             if granted.reason == "probe" and waited < PATIENCE:
                 # The one that probes comes back soon, and its success frees us at once.
                 wait = min(wait, PROBE_LOOK)
@@ -90,37 +114,43 @@ class Gate:
             elif wait > PATIENCE or granted.reason != "budget":
                 return granted
             else:
-                wait += self._turn_out(budget)
+                wait += self._turn_out(reserved.budget)
             self._clock.wait(stop, max(0.001, wait))
         return Stopped()
 
-    def _count(self, granted: Grant, budget: Budget) -> None:
-        """Learn from what others took between two of our turns how many they are."""
-        if self._counted is not None and granted.count:
-            turns = (budget.requests - self._counted) / granted.count
+    def _learn(self, granted: Grant, reserved: _Reserved) -> None:
+        """Learn how many departures are used in the time of a batch, and how many others share the budget."""
+        is_quick = reserved.read - self._granted < pacing.BATCH / SECOND
+        self._most = max(1, granted.count - 2 * self._forfeited + (is_quick and not self._forfeited))
+        self._granted, self._forfeited = reserved.read, 0
+        if reserved.is_idle:
+            # Too few tried: those who shared it may have gone.
+            self._sharers = 1.0
+        elif self._counted is not None and granted.count:
+            turns = (reserved.budget.requests - self._counted) / granted.count
             self._sharers = 0.5 * self._sharers + 0.5 * max(1.0, turns)
-        self._counted = budget.requests
+        self._counted = reserved.budget.requests
 
     def _turn_out(self, budget: Budget) -> float:
         """Seconds to stay away beyond the next departure: not all who wait may try for each one.
 
         Six of those who share the budget try for a departure: it goes unused once in four hundred times (e⁻⁶), and the
-        others do not take its lock in vain.
+        others do not take its lock in vain. Nobody stays away for long: the others may have gone.
         """
-        turns = int(self._sharers / 6)
-        if turns < 2:
-            return 0.0
-        return self._chance.randrange(turns) * budget.step * pacing.batch(budget.step) / SECOND
+        turn = budget.step * self._most / SECOND
+        turns = min(int(self._sharers / 6), round(AWAY / turn)) if turn else 1
+        return self._chance.randrange(turns) * turn if turns > 1 else 0.0
 
-    def _reserve(self, tx: Tx) -> tuple[Grant | Later, Budget, Instant]:
-        # Read inside the transaction: waiting for the database must not age the reservation.
-        now = self._clock.now()
+    def _reserve(self, tx: Tx) -> _Reserved:
+        def by(before: Budget) -> tuple[Budget, _Reserved]:
+            # Read under the lock of the row: waiting for it must not age the reservation. What the transaction takes
+            # from here on is added, or a slow database would forfeit every departure.
+            now, read = self._clock.now(), self._clock.monotonic()
+            known = now + round(self._delay * SECOND)
+            after, granted = pacing.reserve(before, known, self._lane, self._most)
+            return after, _Reserved(granted, after, now, read, before.tat < known)
 
-        def by(before: Budget) -> tuple[Budget, tuple[Grant | Later, Budget]]:
-            after, granted = pacing.reserve(before, now, self._lane)
-            return after, (granted, after)
-
-        return *budgets.change(tx, self._key, by), now
+        return budgets.change(tx, self._key, by)
 
 
 class Gates:
