@@ -154,8 +154,14 @@ class Later:
     reason: str
 
 
-def reserve(budget: Budget, now: Instant, lane: Lane, most: int = UNPACED) -> tuple[Budget, Grant | Later]:
-    """The GCRA sum: the budget after it, and a grant of at most `most` or the instant from which one can be had."""
+def reserve(
+    budget: Budget, now: Instant, lane: Lane, most: int = UNPACED, unused: int = 0
+) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant of at most `most` or the instant from which one can be had.
+
+    `unused` departures of the asker's last grant were forfeited. Where they come in batches this one takes their place,
+    as far as that is not over: a few more or less in a second are within the safety.
+    """
     if budget.blocked_until > now:
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
@@ -167,6 +173,8 @@ def reserve(budget: Budget, now: Instant, lane: Lane, most: int = UNPACED) -> tu
     reach = lead(step, lane)
     # Further ahead than anybody reserves: the trace of a clock that jumped.
     tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
+    if tat > now and batch(step) > 1 and budget.probing == FREE:
+        tat = max(now, tat - unused * step)
     if tat > now + reach:
         return budget, Later(tat - reach, "probe" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE

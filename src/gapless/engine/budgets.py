@@ -147,7 +147,7 @@ class Gate:
             # from here on is added, or a slow database would forfeit every departure.
             now, read = self._clock.now(), self._clock.monotonic()
             known = now + round(self._delay * SECOND)
-            after, granted = pacing.reserve(before, known, self._lane, self._most)
+            after, granted = pacing.reserve(before, known, self._lane, self._most, self._forfeited)
             return after, _Reserved(granted, after, now, read, before.tat < known)
 
         return budgets.change(tx, self._key, by)
