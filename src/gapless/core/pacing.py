@@ -255,10 +255,9 @@ def _made_up(budget: Budget, now: Instant, left: Departure, late: int) -> Budget
     """Put the next departures off when the source may have counted a request so late that they would crowd it.
 
     A full second's worth of requests follows each one by a second and a twentieth; what was put off since it left,
-    whoever did it, is enough for it too. Where departures come in batches one more or less in a second is within the
-    safety.
+    whoever did it, is enough for it too.
     """
-    if late <= LATE or batch(budget.step) > 1 or not budget.step:
+    if late <= LATE or not minds_late(budget.step):
         return budget
     following = max(budget.tat, now)
     put_off = following - (left.at + (budget.requests + 1 - left.number) * budget.step)
@@ -298,6 +297,11 @@ def guard(step: int) -> float:
     if batch(step) > 1:
         return 0.030
     return max(0.004, min(0.050, step / SECOND / 8))
+
+
+def minds_late(step: int) -> bool:
+    """Whether one late request matters: where departures come in batches one more in a second is within the safety."""
+    return step > 0 and batch(step) == 1
 
 
 def early(step: int) -> float:

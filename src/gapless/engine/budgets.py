@@ -193,7 +193,8 @@ class Gates:
 
     def answered(self, key: str, departed: Departed, *, remaining: int | None = None) -> None:
         """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
-        planned, late = departed.planned, self._late(key, departed)
+        planned = departed.planned
+        late = self._late(key, departed) if pacing.minds_late(planned.step) else 0
         if not planned.probe and (remaining is None or remaining > 3) and late <= pacing.LATE:
             return
 
