@@ -28,8 +28,7 @@ def test_the_audit_is_read_narrowed_and_verified(still_room: Room, look: Look):
 
     page.get_by_label("What", exact=True).fill("job.paused")
     expect(rows).to_have_count(30)
-    expect(rows.first).to_contain_text("pending")
-    expect(rows.first).to_contain_text("paused")
+    expect(rows.first).to_contain_text("pending → paused")
     expect(page).to_have_url(re.compile("action=job.paused"))
     page.get_by_label("Of what").fill("job/999")
     expect(page.locator("#rows")).to_contain_text("No entry matches")

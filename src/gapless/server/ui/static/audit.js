@@ -21,7 +21,7 @@ const entries = new Growing('rows', {
     return {rows: page.entries, cursor: page.cursor};
   },
   row: one => html`<tr><td>${second(one.at)}</td><td class="strong">${one.actor} <span class="mut small">${one.via}</span></td><td><code>${one.action}</code></td><td>${subject(one.subject)}</td>
-    <td class="wrap">${one.before}</td><td class="wrap">${one.after}</td><td class="wrap">${one.reason}</td><td title="${one.digest ?? ''}">${one.place === null ? t('audit.waits') : '#' + num(one.place)}</td></tr>`,
+    <td class="wrap">${one.before && one.before + ' → '}${one.after}</td><td class="wrap">${one.reason}</td><td title="${one.digest ?? ''}">${one.place === null ? t('audit.waits') : '#' + num(one.place)}</td></tr>`,
   none: () => html`<div>${t('audit.none')}</div>`,
 });
 
