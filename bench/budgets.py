@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from statistics import fmean
@@ -33,7 +33,7 @@ from gapless.testing.databases import fresh_database, postgres_server
 PROCESSES = 32
 #: Requests at once in each process; on PostgreSQL each has a connection of its own, and a server allows a hundred.
 LANES = 2
-KEY = "upbit/candle"
+LIMIT = Limit(key="upbit/candle", rate=None, by_second=True)
 #: Requests and rate: the rate of a real source, and one at which departures are reserved in batches.
 SHORT = ((300, 10), (20_000, 2_000))
 LONG = ((600, 10), (100_000, 2_000))
@@ -54,7 +54,7 @@ def run(*, long: bool) -> Iterator[table.Line]:
 
 def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line]:
     store = open_store(url)
-    store.write(lambda tx: budgets.ensure(tx, Limit(key=KEY, rate=rate), rate))
+    store.write(lambda tx: budgets.ensure(tx, LIMIT, rate))
     store.close()
     # Before and after: what the machine is capable of changes within minutes.
     freely = [_measure("", requests, 0)] if rate >= BATCH_RATE else []
@@ -107,17 +107,18 @@ def _send(url: str, provider: str, number: int, go: Path) -> None:
 
     def one(_: int) -> tuple[float, float]:
         departed: object = None
-        while gates is not None and not isinstance(departed := gates.gate(KEY).depart(never), Departed):
+        while gates is not None and not isinstance(departed := gates.gate(LIMIT.key).depart(never), Departed):
             if isinstance(departed, Later):
                 time.sleep(max(0.0, departed.at / SECOND - time.time()))
         began = time.monotonic()
-        reply = http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
+        sending = gates.sending(LIMIT, departed) if gates and isinstance(departed, Departed) else nullcontext()
+        with sending as sent:
+            reply = http.get("/v1/candles/minutes/1", [("market", "KRW-BTC"), ("count", "1")])
         ended = time.monotonic()
-        if gates is not None and isinstance(departed, Departed):
-            if reply.status == HTTPStatus.OK:
-                gates.answered(KEY, departed, remaining=remaining(reply.remaining))
-            else:
-                gates.refused(KEY, 1.0)
+        if gates and sent and reply.status == HTTPStatus.OK:
+            gates.answered(sent, remaining=remaining(reply.remaining))
+        elif gates:
+            gates.refused(LIMIT.key, 1.0)
         return began, ended
 
     with ThreadPoolExecutor(LANES) as pool:

@@ -43,22 +43,22 @@ class Served:
 @contextmanager
 def served(env: dict[str, str], *words: str) -> Iterator[Served]:
     """`gapless serve` on a free port; its lines are read as they come."""
-    process = command("serve", "--port", "0", *words, env=env)
     lines: list[str] = []
-    assert process.stderr is not None
-    reading = threading.Thread(target=lambda: lines.extend(iter(process.stderr.readline, "")), daemon=True)
-    reading.start()
-    try:
-        until(lambda: any("serving on" in one for one in lines) or process.poll() is not None, 60)
-        found = re.search(r"serving on (\S+)", "".join(lines))
-        assert found, "".join(lines)
-        yield Served(found[1], process, lines)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        # Not `communicate`: it would take lines away from our reader.
-        process.wait(timeout=60)
-        reading.join(10)
+    with command("serve", "--port", "0", *words, env=env) as process:
+        assert process.stderr is not None
+        # Nobody else may read: `communicate` would take lines away.
+        reading = threading.Thread(target=lambda: lines.extend(iter(process.stderr.readline, "")), daemon=True)
+        reading.start()
+        try:
+            until(lambda: any("serving on" in one for one in lines) or process.poll() is not None, 60)
+            found = re.search(r"serving on (\S+)", "".join(lines))
+            assert found, "".join(lines)
+            yield Served(found[1], process, lines)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=60)
+            reading.join(10)
 
 
 @pytest.fixture

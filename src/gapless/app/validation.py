@@ -47,11 +47,12 @@ def validation(store: Store, catalogue: Catalogue, clock: Clock) -> Validate:
             clock.wait(never, 0.5)
         now = clock.now()
         try:
-            page = catalogue.source(dataset).fetch(dataset, asked, now)
+            with gates.sending(limit, leaves) as sent:
+                page = catalogue.source(dataset).fetch(dataset, asked, now)
         except Refused as error:
             gates.refused(limit.key, error.seconds, is_quota=error.is_quota)
             raise TryAgain(str(error), source=dataset.source) from None
-        gates.answered(limit.key, leaves, remaining=page.remaining)
+        gates.answered(sent, remaining=page.remaining)
         return page.before(dataset.frontier(now if page.source_time is None else min(now, page.source_time)))
 
     return Validate(store=store, clock=clock, datasets=catalogue.datasets, again=again)

@@ -57,6 +57,8 @@ class Limit:
     #: Requests a day, and the zone offset in microseconds at whose midnight it starts anew.
     daily: int | None = None
     reset_offset: int = 0
+    #: Whether the source counts the requests of each second, so that one that comes late crowds those that follow.
+    by_second: bool = False
 
 
 def interval(rate: float | None) -> int:
@@ -154,14 +156,8 @@ class Later:
     reason: str
 
 
-def reserve(
-    budget: Budget, now: Instant, lane: Lane, most: int = UNPACED, unused: int = 0
-) -> tuple[Budget, Grant | Later]:
-    """The GCRA sum: the budget after it, and a grant of at most `most` or the instant from which one can be had.
-
-    `unused` departures of the asker's last grant were forfeited. Where they come in batches this one takes their place,
-    as far as that is not over: a few more or less in a second are within the safety.
-    """
+def reserve(budget: Budget, now: Instant, lane: Lane, most: int = UNPACED) -> tuple[Budget, Grant | Later]:
+    """The GCRA sum: the budget after it, and a grant of at most `most` or the instant from which one can be had."""
     if budget.blocked_until > now:
         return budget, Later(budget.blocked_until, "block")
     day = (now + budget.reset_offset) // DAY
@@ -173,8 +169,6 @@ def reserve(
     reach = lead(step, lane)
     # Further ahead than anybody reserves: the trace of a clock that jumped.
     tat = budget.tat if budget.tat <= now + max(HORIZON, 4 * step) else now
-    if tat > now and batch(step) > 1 and budget.probing == FREE:
-        tat = max(now, tat - unused * step)
     if tat > now + reach:
         return budget, Later(tat - reach, "probe" if budget.probing == PROBE_OUT else "budget")
     probe = budget.probing != FREE
@@ -236,33 +230,36 @@ def _is_day_spent(budget: Budget, now: Instant) -> bool:
     return budget.blocks > 0 or (budget.daily is not None and 2 * used >= budget.daily)
 
 
-def answered(budget: Budget, now: Instant, left: Departure, *, remaining: int | None = None, late: int = 0) -> Budget:
-    """After a good reply to the request that left at `left`.
+def answered(
+    budget: Budget, now: Instant, left: Departure, *, remaining: int | None = None, late: int = 0, crowd: int = 1
+) -> Budget:
+    """After a reply to the request that left at `left`.
 
-    A probe's success frees the others; foreign use of the same limit slows us down; and who was counted `late`, in
-    microseconds, is made up for. What `remaining` counts is compared with our own requests up to when this one left: a
-    reply that is read late, after a silence of ours, would look like foreign use.
+    A probe's return frees the others; foreign use of the same limit slows us down; and a request that may have been
+    counted `late`, in microseconds, with `crowd` others, is made up for. What `remaining` counts is compared with our
+    own requests up to when this one left: a reply that is read late, after a silence of ours, would look like foreign
+    use.
     """
     after = budget
     if left.probe and budget.probing == PROBE_OUT:
         after = replace(after, probing=FREE, blocks=0, tat=now + budget.step)
     if budget.rate and remaining is not None and foreign_use(budget.rate, remaining, budget.recent(left.at)):
         after = replace(after, tat=max(after.tat, now + SECOND // (remaining + 1)))
-    return _made_up(after, now, left, late)
+    return _made_up(after, now, left, late, crowd)
 
 
-def _made_up(budget: Budget, now: Instant, left: Departure, late: int) -> Budget:
+def _made_up(budget: Budget, now: Instant, left: Departure, late: int, crowd: int) -> Budget:
     """Put the next departures off when the source may have counted a request so late that they would crowd it.
 
-    A full second's worth of requests follows each one by a second and a twentieth; what was put off since it left,
-    whoever did it, is enough for it too.
+    A full second's worth of requests follows each one by a second and a twentieth; what was put off since it left
+    counts, whoever did it. One late request takes the place of one other, so it needs no more than a step.
     """
     if late <= LATE or not minds_late(budget.step):
         return budget
     following = max(budget.tat, now)
     put_off = following - (left.at + (budget.requests + 1 - left.number) * budget.step)
     missing = late - LATE - max(0, put_off)
-    return replace(budget, tat=following + min(missing, SECOND)) if missing > 0 else budget
+    return replace(budget, tat=following + min(missing, crowd * budget.step)) if missing > 0 else budget
 
 
 def quota(budget: Budget, now: Instant) -> tuple[int, Instant] | None:

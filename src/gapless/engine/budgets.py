@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gapless.core import pacing
 from gapless.core.clock import Clock
-from gapless.core.pacing import PATIENCE, Budget, Departure, Grant, Lane, Later
+from gapless.core.pacing import PATIENCE, Budget, Departure, Grant, Lane, Later, Limit
 from gapless.core.span import SECOND, Instant
 from gapless.store import budgets
 from gapless.store.database import Tx
@@ -23,8 +25,11 @@ AWAY = 0.25
 PROBE_LOOK = 0.1
 
 
-#: Replies among which the fastest tells how long an answer takes that nothing holds up.
-FASTEST_OF = 64
+#: Replies that tell how long one takes that nothing holds up: the fastest of the first ones; when there are enough to
+#: know how much the source itself varies, nine in ten.
+REPLIES, ENOUGH, USUAL = 64, 32, 0.9
+#: Grants that tell how long the transaction of the next one will take.
+GRANTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,18 @@ class Departed:
     planned: Departure
     #: The planned instant on the monotonic clock, in seconds.
     began: float
+
+
+@dataclass(slots=True)
+class Sent:
+    """A request that is out or has come back."""
+
+    limit: Limit
+    departed: Departed
+    #: Seconds from the planned departure to the reply.
+    took: float = 0.0
+    #: How many were out when it came back, with itself.
+    crowd: int = 1
 
 
 class Stopped:
@@ -70,8 +87,8 @@ class Gate:
         self._most = 1
         self._granted = 0.0
         self._forfeited = 0
-        #: Seconds from the reading of the clock to the end of the transaction, as a moving average.
-        self._delay = 0.0
+        #: Seconds from the reading of the clock to the end of the last transactions that granted something.
+        self._took: deque[float] = deque([0.0], maxlen=GRANTS)
         self._chance = random.Random()
         #: Requests of the budget when departures were granted last, and how many gates seem to share it.
         self._counted: int | None = None
@@ -101,12 +118,12 @@ class Gate:
                 return self._pool.popleft()
             reserved = self._store.write(self._reserve, urgent=True)
             granted = reserved.granted
-            self._delay += 0.2 * (min(PATIENCE, self._clock.monotonic() - reserved.read) - self._delay)
             if isinstance(granted, Grant):
+                self._took.append(self._clock.monotonic() - reserved.read)
                 self._learn(granted, reserved)
                 self._pool.extend(Departed(one, reserved.until(one.at)) for one in granted.departures())
                 continue
-            wait = reserved.until(granted.at) - self._delay - self._clock.monotonic()
+            wait = reserved.until(granted.at) - self._delay() - self._clock.monotonic()
             if granted.reason == "probe" and waited < PATIENCE:
                 # The one that probes comes back soon, and its success frees us at once.
                 wait = min(wait, PROBE_LOOK)
@@ -134,8 +151,8 @@ class Gate:
     def _turn_out(self, budget: Budget) -> float:
         """Seconds to stay away beyond the next departure: not all who wait may try for each one.
 
-        Six of those who share the budget try for a departure: it goes unused once in four hundred times (e⁻⁶), and the
-        others do not take its lock in vain. Nobody stays away for long: the others may have gone.
+        When six of those who share the budget try for a departure, it goes unused once in four hundred times (e⁻⁶), and
+        the others do not take its lock in vain. But nobody stays away for longer than `AWAY`: the others may have gone.
         """
         turn = budget.step * self._most / SECOND
         turns = min(int(self._sharers / 6), round(AWAY / turn)) if turn else 1
@@ -146,11 +163,15 @@ class Gate:
             # Read under the lock of the row: waiting for it must not age the reservation. What the transaction takes
             # from here on is added, or a slow database would forfeit every departure.
             now, read = self._clock.now(), self._clock.monotonic()
-            known = now + round(self._delay * SECOND)
-            after, granted = pacing.reserve(before, known, self._lane, self._most, self._forfeited)
+            known = now + round(self._delay() * SECOND)
+            after, granted = pacing.reserve(before, known, self._lane, self._most)
             return after, _Reserved(granted, after, now, read, before.tat < known)
 
         return budgets.change(tx, self._key, by)
+
+    def _delay(self) -> float:
+        """Seconds that the transaction of a grant takes: the middle of the last, so that one stall counts for none."""
+        return sorted(self._took)[len(self._took) // 2]
 
 
 class Gates:
@@ -160,7 +181,8 @@ class Gates:
         self._store = store
         self._clock = clock
         self._gates: dict[tuple[str, Lane], Gate] = {}
-        self._took: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=FASTEST_OF))
+        self._took: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REPLIES))
+        self._out: defaultdict[str, int] = defaultdict(int)
         self._making = threading.Lock()
 
     def gate(self, key: str, lane: Lane = Lane.BACKFILL) -> Gate:
@@ -191,30 +213,51 @@ class Gates:
 
         self._store.write(lambda tx: budgets.change(tx, key, by), urgent=True)
 
-    def answered(self, key: str, departed: Departed, *, remaining: int | None = None) -> None:
-        """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
-        planned = departed.planned
-        late = self._late(key, departed) if pacing.minds_late(planned.step) else 0
-        if not planned.probe and (remaining is None or remaining > 3) and late <= pacing.LATE:
-            return
+    @contextmanager
+    def sending(self, limit: Limit, departed: Departed) -> Iterator[Sent]:
+        """Around a request: how long it takes, and how many are out at once."""
+        key, sent = limit.key, Sent(limit, departed)
+        with self._making:
+            self._out[key] += 1
+        try:
+            yield sent
+        finally:
+            sent.took = self._clock.monotonic() - departed.began
+            with self._making:
+                sent.crowd = self._out[key]
+                self._out[key] -= 1
 
+    def answered(self, sent: Sent, *, remaining: int | None = None) -> None:
+        """Tell the budget of a good reply; costs a transaction only where the reply can change anything."""
+        planned, late = sent.departed.planned, 0
+        if sent.limit.by_second and pacing.minds_late(planned.step):
+            late = self._late(sent)
+        if planned.probe or late > pacing.LATE or (remaining is not None and remaining <= 3):
+            self._tell(sent.limit.key, planned, remaining, late, sent.crowd)
+
+    def returned(self, key: str, departed: Departed) -> None:
+        """A probe has come back, with a failure that is no refusal: others may go."""
+        self._tell(key, departed.planned, None, 0, 1)
+
+    def _tell(self, key: str, planned: Departure, remaining: int | None, late: int, crowd: int) -> None:
         def change(budget: Budget) -> tuple[Budget, None]:
-            return pacing.answered(budget, self._clock.now(), planned, remaining=remaining, late=late), None
+            now = self._clock.now()
+            return pacing.answered(budget, now, planned, remaining=remaining, late=late, crowd=crowd), None
 
         with self._store.read() as tx:
             before = budgets.load(tx, key)
         if before is not None and change(before)[0] != before:
             self._store.write(lambda tx: budgets.change(tx, key, change), urgent=True)
 
-    def _late(self, key: str, departed: Departed) -> int:
-        """Microseconds by which a reply came later than the fastest of late; the first one is late as a whole.
+    def _late(self, sent: Sent) -> int:
+        """Microseconds by which a reply came later than is usual; the first one is late as a whole.
 
         Where the time was lost cannot be known: a new connection, a busy machine, the source. It may have been before
         the source counted the request.
         """
-        took = self._clock.monotonic() - departed.began
         with self._making:
-            known = self._took[key]
-            fastest = min(known, default=0.0)
-            known.append(took)
-        return round((took - fastest) * SECOND)
+            known = self._took[sent.limit.key]
+            ordered = sorted(known) or [0.0]
+            known.append(sent.took)
+        usual = ordered[int(USUAL * len(ordered))] if len(ordered) >= ENOUGH else ordered[0]
+        return round((sent.took - usual) * SECOND)

@@ -121,4 +121,5 @@ class Catalogue:
             rate=self._rates.get(source, said.rate),
             daily=self._dailies.get(source, said.daily),
             reset_offset=said.reset_offset,
+            by_second=said.by_second,
         )

@@ -73,7 +73,7 @@ class _Run:
     left: Left | None
     stop: threading.Event
     work: Work
-    gate: str
+    limit: Limit
     window: Window
     failures: int
     #: Failed requests that no commit has counted yet.
@@ -83,6 +83,11 @@ class _Run:
     why: str = ""
     #: Whether the last page proves nothing without the next one.
     is_midway: bool = False
+
+    @property
+    def gate(self) -> str:
+        """The budget of its requests."""
+        return self.limit.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,7 @@ class Runner:
             left=ready.left,
             stop=stop,
             work=work,
-            gate=self.limit(lease).key,
+            limit=self.limit(lease),
             window=learned.window,
             failures=lease.segment.attempts,
             suspects=learned.suspects,
@@ -231,18 +236,19 @@ class Runner:
         """One request and what follows from it; False when the segment has left our hands."""
         began = time.monotonic()
         try:
-            page = run.work.fetch(asked)
+            with self.gates.sending(run.limit, departed) as sent:
+                page = run.work.fetch(asked)
         except Refused as error:
             self._refused(run, error)
             return False
         except TooMuch as error:
-            self.gates.answered(run.gate, departed)
+            self.gates.answered(sent)
             return self._too_much(run, asked, error)
         except SourceError as error:
             return self._failed(run, asked, departed, error)
         self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
-        self.gates.answered(run.gate, departed, remaining=page.remaining)
+        self.gates.answered(sent, remaining=page.remaining)
         if is_unanswered(asked, page):
             self._too_early(run, asked)
             return False
@@ -292,7 +298,7 @@ class Runner:
             run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
         if departed.planned.probe:
-            self.gates.answered(run.gate, departed)
+            self.gates.returned(run.gate, departed)
         self._slow_down(run, error)
         decision = faults.decide(
             error,

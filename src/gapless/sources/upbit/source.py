@@ -65,7 +65,7 @@ class Upbit:
 
     def limit(self, dataset: Dataset) -> Limit:  # noqa: ARG002  all units share one budget
         """All candle units share one budget per address."""
-        return Limit(key="upbit/candle", rate=RATE)
+        return Limit(key="upbit/candle", rate=RATE, by_second=True)
 
     def fetch(self, dataset: Dataset, ask: Ask, now: Instant) -> Page:
         """One page of candles; see the table above for what it proves."""
