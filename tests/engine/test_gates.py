@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 
 from gapless.core.clock import ManualClock
-from gapless.core.pacing import LATE, Budget, Grant, Lane, Limit, batch, guard, interval, reserve
-from gapless.core.span import SECOND, Instant
+from gapless.core.pacing import LATE, Limit, batch, guard, interval
+from gapless.core.span import SECOND
 from gapless.engine.budgets import Departed, Gates, Sent
 from gapless.store import budgets
+from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.testing.factories import MORNING
 
@@ -24,53 +25,39 @@ ENOUGH = 120.0
 
 
 class Turning(ManualClock):
-    """Moves on by itself: by what is waited for, and by what a transaction takes that grants something."""
-
-    def __init__(self, now: Instant) -> None:
-        super().__init__(now)
-        self._is_read = False
-        self.slow_if(lambda: False, 0.0)
-
-    def slow_if(self, grants: Callable[[], bool], slow: float) -> None:
-        """From now on transactions that grant something take `slow` seconds."""
-        self._grants, self._slow = grants, slow
-
-    def at(self) -> Instant:
-        return super().now()
-
-    def now(self) -> Instant:
-        self._is_read = True
-        return super().now()
-
-    def monotonic(self) -> float:
-        seconds = super().monotonic()
-        if self._is_read:
-            self._is_read = False
-            if self._grants():
-                self.advance(self._slow)
-        return seconds
+    """Moves on by itself, by what is waited for."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        if event.is_set() or super().now() > MORNING + ENOUGH * SECOND:
+        if event.is_set() or self.now() > MORNING + ENOUGH * SECOND:
             event.set()
             return True
         self.advance(max(0.0, seconds))
         return False
 
 
+class Slow:
+    """A store whose commits take long; a look that grants nothing has nothing to commit."""
+
+    def __init__(self, store: Store, clock: Turning, seconds: float) -> None:
+        self._store, self._clock, self._seconds = store, clock, seconds
+
+    def write(self, work: Callable[[Tx], Any], *, urgent: bool) -> Any:
+        before = requests(self._store)
+        result = self._store.write(work, urgent=urgent)
+        if requests(self._store) > before:
+            self._clock.advance(self._seconds)
+        return result
+
+
 def made(store: Store, limit: Limit) -> None:
     store.write(lambda tx: budgets.ensure(tx, limit, limit.rate))
 
 
-def budget(store: Store) -> Budget:
+def requests(store: Store) -> int:
     with store.read() as tx:
         found = budgets.load(tx, "b")
     assert found
-    return found
-
-
-def requests(store: Store) -> int:
-    return budget(store).requests
+    return found.requests
 
 
 def depart(gates: Gates) -> Departed:
@@ -92,16 +79,7 @@ def test_a_slow_database_forfeits_few_departures(store: Store, rate: float, slow
     limit = Limit(key="b", rate=rate)
     made(store, limit)
     clock = Turning(MORNING)
-    aside = ThreadPoolExecutor(1)
-
-    def grants() -> bool:
-        # A look that grants nothing writes nothing: only the others take so long.
-        before = aside.submit(budget, store).result()
-        ahead = slow if before.requests else 0.0
-        return isinstance(reserve(before, clock.at() + round(ahead * SECOND), Lane.BACKFILL)[1], Grant)
-
-    clock.slow_if(grants, slow)
-    gates = Gates(store, clock)
+    gates = Gates(cast("Store", Slow(store, clock, slow)), clock)
     for _ in range(20):
         departed = depart(gates)
         assert clock.monotonic() - departed.began <= guard(interval(rate)) + 1e-6
