@@ -20,9 +20,8 @@ help: ## List the targets
 demo: $(READY) ## Show gapless at work against a simulated provider
 	@$(BIN)/gapless demo $(ARGS)
 
-# Half of the time tests wait, for a budget or a process: three at once keep two cores busy.
 test: $(READY) ## Run the tests; ARGS="-k name" picks some
-	@$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 soak: $(READY) ## Run the long versions of the suites
 	@$(BIN)/pytest -m soak --timeout 3600 $(ARGS)
