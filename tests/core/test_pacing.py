@@ -371,6 +371,30 @@ def test_our_own_use_never_slows_us_down(phase):
         now = max(now, result.at)
 
 
+@given(
+    st.integers(0, SECOND),
+    st.lists(st.sampled_from([0, 0, 0, 0, 30_000, 150_000, 450_000, 900_000, 2_500_000]), min_size=5, max_size=60),
+    st.booleans(),
+)
+def test_our_own_use_never_slows_us_down_after_a_pause_either(phase, pauses, ahead):
+    """A second that began with silence and ended at full speed is no sign of others: half a minute would be lost."""
+    budget, now, sent = UPBIT, NOW + phase, list[int]()
+    waiting: list[Departure] = []
+    for pause in pauses * 3:
+        now += pause
+        result: Grant | Later = Later(now, "")
+        while not isinstance(result, Grant):
+            now = max(now, result.at)
+            budget, result = reserve(budget, now, Lane.BACKFILL)
+        waiting += result.departures()
+        sent.append(result.at)
+        # The reply may come before or after the next one reserves its departure.
+        if len(waiting) > ahead:
+            left = waiting.pop(0)
+            counted = sum(left.at - SECOND - 20_000 < at <= left.at for at in sent)
+            assert answered(budget, now, left, remaining=10 - counted) == budget
+
+
 def test_a_little_less_than_expected_is_no_foreign_use():
     """Our count of a sliding second is an estimate; only a clear difference counts."""
     assert not foreign_use(10, 0, 9.5)

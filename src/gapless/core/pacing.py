@@ -108,18 +108,23 @@ class Budget:
         return interval(self.rate)
 
     def recent(self, now: Instant) -> float:
-        """Our own departures in the second before `now`, by the usual two-bucket estimate; rather too many."""
+        """Our own departures in the second before `now`; rather too many.
+
+        Counted are those of two clock seconds. How many of the earlier one fall into the second before `now` is not
+        known: all of them may, as far as they fit in at our pace.
+        """
         age = now // SECOND - self.second
-        share = now % SECOND / SECOND
+        rest = SECOND - now % SECOND
+        fit = rest / self.step + 1 if self.step else math.inf
         if age < -1:
             # Longer ago than we count: nothing can be said, so nothing is held against others.
             return math.inf
         if age == -1:
             # The last departure was reserved across the edge of the second: this one's count is `sent_before`.
-            return self.sent_before * (2 - share)
+            return self.sent_before + fit
         if age == 0:
-            return self.sent + self.sent_before * (1 - share)
-        return self.sent * (1 - share) if age == 1 else 0.0
+            return self.sent + min(self.sent_before, fit)
+        return min(self.sent, fit) if age == 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
