@@ -149,18 +149,6 @@ def test_one_late_reply_puts_the_others_off_by_one_request(store: Store) -> None
     assert 3 * interval(10) < waits <= 4 * interval(10)
 
 
-def test_the_first_reply_of_a_process_puts_the_others_off_by_one_request(store: Store) -> None:
-    """Nobody knows yet that this source always takes so long; every start would cost as much again."""
-    made(store, TEN)
-    clock = Turning(MORNING)
-    gates = Gates(store, clock)
-    out = [depart(gates) for _ in range(4)]
-    with gates.sending(TEN, out[1]), gates.sending(TEN, out[2]), gates.sending(TEN, out[3]):
-        answered(gates, clock, out[0], 1.0)
-    ended = out[3].planned.at + SECOND
-    assert 0 < depart(gates).planned.at - ended <= interval(10)
-
-
 def test_a_source_that_counts_no_seconds_may_be_as_late_as_it_likes(store: Store) -> None:
     """OpenDART counts days: a zip that takes two seconds to be read holds up nobody."""
     made(store, TEN)

@@ -258,9 +258,6 @@ class Gates:
         with self._making:
             known = self._took[sent.limit.key]
             ordered = sorted(known) or [0.0]
-            if not known:
-                # Most of it is what the source takes: those that are out with it are no crowd.
-                sent.crowd = 1
             known.append(sent.took)
         usual = ordered[int(USUAL * len(ordered))] if len(ordered) >= ENOUGH else ordered[0]
         return round((sent.took - usual) * SECOND)
