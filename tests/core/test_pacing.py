@@ -25,6 +25,7 @@ from gapless.core.pacing import (
     answered,
     batch,
     block_seconds,
+    early,
     foreign_use,
     guard,
     interval,
@@ -420,6 +421,13 @@ def test_the_guard_is_a_small_part_of_a_step():
     """A departure missed by more is forfeited, or a late thread would crowd the next one."""
     assert guard(interval(10.0)) == pytest.approx(0.0132, abs=0.0001)
     assert (guard(interval(2000.0)), guard(interval(50.0)), guard(interval(0.5))) == (0.03, 0.004, 0.05)
+
+
+@pytest.mark.parametrize("rate", [100.0, 150.0, 500.0, 2000.0])
+def test_a_batch_that_leaves_as_late_and_as_early_as_it_may_crowds_no_second(rate):
+    """What leaves in a second that is stretched by 20 ms, what was late before it, and what comes early after it."""
+    step = interval(rate)
+    assert rate * SAFETY * (1 + 0.020 + guard(step) + early(step)) <= rate
 
 
 def test_a_departure_reserved_into_the_next_second_does_not_look_like_foreign_use():

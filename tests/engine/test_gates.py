@@ -193,7 +193,9 @@ def test_a_probe_that_failed_does_not_count_as_fast(store: Store) -> None:
     clock.advance(1.0)
     probe = depart(gates)
     assert probe.planned.probe
-    gates.returned("b", probe)
+    with gates.sending(TEN, probe) as sent:
+        clock.advance(0.001)
+    gates.failed(sent)
     for _ in range(3):
         departed = depart(gates)
         answered(gates, clock, departed, 0.080)

@@ -23,8 +23,6 @@ FRESH = 0.25
 AWAY = 0.25
 #: Seconds between two looks at whether a probe has succeeded.
 PROBE_LOOK = 0.1
-
-
 #: Replies that tell how long one takes that nothing holds up: the fastest of the first ones; when there are enough to
 #: know how much the source itself varies, nine in ten.
 REPLIES, ENOUGH, USUAL = 64, 32, 0.9
@@ -88,7 +86,7 @@ class Gate:
         self._granted = 0.0
         self._forfeited = 0
         #: Seconds from the reading of the clock to the end of the last transactions that granted something.
-        self._took: deque[float] = deque([0.0], maxlen=GRANTS)
+        self._commits: deque[float] = deque([0.0], maxlen=GRANTS)
         self._chance = random.Random()
         #: Requests of the budget when departures were granted last, and how many gates seem to share it.
         self._counted: int | None = None
@@ -119,7 +117,7 @@ class Gate:
             reserved = self._store.write(self._reserve, urgent=True)
             granted = reserved.granted
             if isinstance(granted, Grant):
-                self._took.append(self._clock.monotonic() - reserved.read)
+                self._commits.append(self._clock.monotonic() - reserved.read)
                 self._learn(granted, reserved)
                 self._pool.extend(Departed(one, reserved.until(one.at)) for one in granted.departures())
                 continue
@@ -171,7 +169,7 @@ class Gate:
 
     def _delay(self) -> float:
         """Seconds that the transaction of a grant takes: the middle of the last, so that one stall counts for none."""
-        return sorted(self._took)[len(self._took) // 2]
+        return sorted(self._commits)[len(self._commits) // 2]
 
 
 class Gates:
@@ -233,16 +231,19 @@ class Gates:
         if sent.limit.by_second and pacing.minds_late(planned.step):
             late = self._late(sent)
         if planned.probe or late > pacing.LATE or (remaining is not None and remaining <= 3):
-            self._tell(sent.limit.key, planned, remaining, late, sent.crowd)
+            self._tell(sent, remaining, late)
 
-    def returned(self, key: str, departed: Departed) -> None:
-        """A probe has come back, with a failure that is no refusal: others may go."""
-        self._tell(key, departed.planned, None, 0, 1)
+    def failed(self, sent: Sent) -> None:
+        """A request has failed, without a refusal: when it was a probe, others may go."""
+        if sent.departed.planned.probe:
+            self._tell(sent)
 
-    def _tell(self, key: str, planned: Departure, remaining: int | None, late: int, crowd: int) -> None:
+    def _tell(self, sent: Sent, remaining: int | None = None, late: int = 0) -> None:
+        key, planned = sent.limit.key, sent.departed.planned
+
         def change(budget: Budget) -> tuple[Budget, None]:
             now = self._clock.now()
-            return pacing.answered(budget, now, planned, remaining=remaining, late=late, crowd=crowd), None
+            return pacing.answered(budget, now, planned, remaining=remaining, late=late, crowd=sent.crowd), None
 
         with self._store.read() as tx:
             before = budgets.load(tx, key)

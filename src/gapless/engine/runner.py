@@ -33,7 +33,7 @@ from gapless.core.paging import Window, fresh, halved
 from gapless.core.segment import Lease, Segment, SegmentState, Side
 from gapless.core.span import SECOND, Instant, Span
 from gapless.engine import faults
-from gapless.engine.budgets import Departed, Gates
+from gapless.engine.budgets import Departed, Gates, Sent
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.claims import Ready
 from gapless.engine.jobs import Jobs, job_budget
@@ -245,7 +245,7 @@ class Runner:
             self.gates.answered(sent)
             return self._too_much(run, asked, error)
         except SourceError as error:
-            return self._failed(run, asked, departed, error)
+            return self._failed(run, asked, sent, error)
         self.troubled.pop(run.gate, None)
         self._measure(run.gate, time.monotonic() - began)
         self.gates.answered(sent, remaining=page.remaining)
@@ -290,15 +290,14 @@ class Runner:
             self._give_up(run, asked, error, why="it holds more records than one reply tells")
         return True
 
-    def _failed(self, run: _Run, asked: Asked, departed: Departed, error: SourceError) -> bool:
+    def _failed(self, run: _Run, asked: Asked, sent: Sent, error: SourceError) -> bool:
         run.failures += 1
         run.uncounted += 1
         run.is_midway = False
         if isinstance(error, Shifted):
             run.window = replace(run.window, walk=None)
         self._note(run, "request.failed", str(error), "warning")
-        if departed.planned.probe:
-            self.gates.returned(run.gate, departed)
+        self.gates.failed(sent)
         self._slow_down(run, error)
         decision = faults.decide(
             error,
