@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from gapless.core.span import instant
 from gapless.core.valuation import VALUES, Inputs, value
 from gapless.core.valuation import inputs as schemas
 
@@ -79,11 +80,11 @@ def test_values_by_hand():
     number = DAYS.index(date(2019, 3, 5))
     close = 100.0 + number
     assert told["close"] == close
-    assert told["closed"] == at(date(2019, 3, 5), 21)
+    assert told["closed"] == instant(at(date(2019, 3, 5), 21))
     assert told["return_1"] == pytest.approx((close + 1) / close - 1)
     assert told["return_60"] == pytest.approx((close + 60) / close - 1)
     # The quarter that ended on 31 December was filed on 9 February: the last four are the quarters 5 to 8.
-    assert told["filed"] == at(date(2019, 2, 9), 21)
+    assert told["filed"] == instant(at(date(2019, 2, 9), 21))
     assert told["market_cap"] == 4 * close
     assert told["per"] == pytest.approx(4 * close / 40)
     assert told["pbr"] == pytest.approx(4 * close / 200)
@@ -122,7 +123,7 @@ def test_an_event_before_the_close_takes_the_close_of_the_day_before():
         (at(date(2019, 3, 9), 12), date(2019, 3, 8)),
         (at(date(2019, 3, 11), 6), date(2019, 3, 8)),
     ]:
-        assert one(moment)["closed"] == at(day, 21)
+        assert one(moment)["closed"] == instant(at(day, 21))
 
 
 def test_a_split_changes_neither_returns_nor_the_worth_of_the_company():
@@ -250,7 +251,7 @@ def test_the_dates_of_all_inputs_lie_before_the_event(inputs, moment):
     for each in VALUES:
         for name in each.dates:
             if told[each.name] is not None and told[name] is not None and not name.startswith("return_"):
-                assert told[name] < moment, (each.name, name)
+                assert told[name] < instant(moment), (each.name, name)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ INTS = {
     "grade_balance": "upgrades less downgrades of 90 days",
 }
 _TEXT = {
-    "basis": "JSON: for each value the dates of its inputs, all before the event",
+    "basis": "JSON: the dates of all inputs; those of the values (not of returns) lie before the event",
     "reasons": "JSON: for each value that is missing why",
 }
 #: Columns that enriching writes, in their order in the table.

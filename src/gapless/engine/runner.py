@@ -83,6 +83,9 @@ class _Run:
     why: str = ""
     #: Whether the last page proves nothing without the next one.
     is_midway: bool = False
+    #: Whether the last page has ended the segment, and what was claimed in that transaction.
+    is_over: bool = False
+    next: Ready | None = None
 
     @property
     def gate(self) -> str:
@@ -171,7 +174,8 @@ class Runner:
             if not isinstance(leaves, Departed):
                 continue
             ran.sent += 1
-            if not self._page(run, asked, leaves):
+            if not self._page(run, asked, leaves, then):
+                ran.next = run.next
                 return
         self._release(run, 0, "")
 
@@ -232,7 +236,7 @@ class Runner:
                 return paced
         return self.gates.gate(run.gate, lane).depart(run.stop)
 
-    def _page(self, run: _Run, asked: Asked, departed: Departed) -> bool:
+    def _page(self, run: _Run, asked: Asked, departed: Departed, then: Then) -> bool:
         """One request and what follows from it; False when the segment has left our hands."""
         began = time.monotonic()
         try:
@@ -252,8 +256,8 @@ class Runner:
         if is_unanswered(asked, page):
             self._too_early(run, asked)
             return False
-        self._keep(run, asked, page)
-        return True
+        self._keep(run, asked, page, then)
+        return not run.is_over
 
     def _measure(self, gate: str, seconds: float) -> None:
         """Note how long a request took; from the first one on idle slots can tell whether stealing pays."""
@@ -263,8 +267,19 @@ class Runner:
         if first:
             self._jobs.ring()
 
-    def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
-        run.left = run.work.keep(asked, page, run.lease, self._clock.now(), requests=1 + run.uncounted)
+    def _keep(self, run: _Run, asked: Asked, page: Page, then: Then = lambda _: None) -> None:
+        """Commit a page. The last one of a segment ends it in the same transaction, and claims the next one."""
+
+        def end(tx: Tx, left: Left) -> None:
+            # The transaction may be repeated.
+            run.is_over, run.next = False, None
+            if not left.spans and not run.suspects:
+                run.is_over, run.next = self._jobs.end_within(tx, run.lease, then)
+
+        now, requests = self._clock.now(), 1 + run.uncounted
+        run.left = run.work.keep(asked, page, run.lease, now, requests=requests, then=end)
+        if run.is_over:
+            self._jobs.ring()
         self._quarantine(run)
         run.window = run.work.window(run.window, asked, page)
         run.is_midway = page.walk is not None and page.proven is None

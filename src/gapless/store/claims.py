@@ -251,12 +251,11 @@ def claim(
 ) -> Lease | None:
     """Give the next claimable segment of a queue (of job `only`) to a worker, in the strict order of claiming.
 
-    With `waits=False` a series that is locked just now counts as nothing claimable.
+    With `waits=False` a queue or series that is locked just now counts as nothing claimable.
     """
     narrowed = {} if only is None else {"job": only}
-    if tx.name == "postgresql":
-        # Two claims must not both take the last place of a limited queue; on SQLite a claim is alone anyway.
-        queues.hold(tx, queue)
+    if not queues.hold(tx, queue, waits=waits):
+        return None
     for _ in range(CLAIM_TRIES):
         row = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
         if row is None:

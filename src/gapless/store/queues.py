@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from gapless.store.database import Tx
@@ -11,8 +11,14 @@ from gapless.store.sql import Statement
 
 _b = bindparam
 _ALL = Statement(select(queue.c.name, queue.c.limit).where(queue.c.limit.is_not(None)).order_by(queue.c.name))
-_HOLD = Statement(
-    select(queue.c.limit).where(queue.c.name == _b("its_name"), queue.c.limit.is_not(None)).with_for_update()
+_limited = select(queue.c.name).where(queue.c.name == _b("its_name"), queue.c.limit.is_not(None))
+_HOLD = Statement(_limited.with_for_update())
+_held = _limited.with_for_update(skip_locked=True).cte()
+_TRY_HOLD = Statement(
+    select(
+        select(func.count()).select_from(_limited.subquery()).scalar_subquery()
+        - select(func.count()).select_from(_held).scalar_subquery()
+    )
 )
 _SET = Statement(
     insert(queue).prefix_with("OR REPLACE").values(name=_b("its_name"), limit=_b("its_limit")),
@@ -27,10 +33,17 @@ def limits(tx: Tx) -> dict[str, int]:
     return {str(name): int(limit) for name, limit in tx.rows(_ALL)}
 
 
-def hold(tx: Tx, name: str) -> int | None:
-    """The limit of a queue under its lock, so that two claims cannot both take the last place; None without one."""
-    found: int | None = tx.value(_HOLD, its_name=name)
-    return found
+def hold(tx: Tx, name: str, *, waits: bool = True) -> bool:
+    """Take the row lock of a queue with a limit, so that two claims cannot both take the last place.
+
+    False where others hold it and nobody waits. A transaction that writes to SQLite is alone anyway.
+    """
+    if tx.name == "sqlite":
+        return True
+    if waits:
+        tx.one(_HOLD, its_name=name)
+        return True
+    return int(tx.value(_TRY_HOLD, its_name=name)) == 0
 
 
 def set_limit(tx: Tx, name: str, limit: int | None) -> None:

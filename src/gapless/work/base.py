@@ -7,7 +7,7 @@ done page by page, and all that a page does is one transaction under the segment
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +39,14 @@ class Left:
     given_up: list[Span]
 
 
+#: What else is done in the transaction of a page, with what is left after it.
+Then = Callable[[Tx, Left], None]
+
+
+def no_more(tx: Tx, left: Left) -> None:
+    """Nothing else."""
+
+
 class Work(Protocol):
     """The work of one segment, for as long as one slot runs it."""
 
@@ -64,8 +72,13 @@ class Work(Protocol):
         """Do what takes time, outside any transaction: send the request, compute. Raises a `SourceError`."""
         ...
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
-        """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
+    def keep(
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+    ) -> Left:
+        """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it.
+
+        `then` follows in the same transaction; it is not called where nothing is committed.
+        """
         ...
 
     def cut(self, page: Page, asked: Asked) -> Page:

@@ -23,7 +23,7 @@ from gapless.store import coverage, events, pages, payloads, quarantine, segment
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
-from gapless.work.base import Asked, Left
+from gapless.work.base import Asked, Left, Then, no_more
 
 _time_of = itemgetter(0)
 
@@ -155,7 +155,9 @@ class Collect:
         now = asked.now if page.source_time is None else min(asked.now, page.source_time)
         return page.before(self.dataset.frontier(now, self.series))
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
+    def keep(
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+    ) -> Left:
         """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
         segment = lease.segment
         proves = segment.mode == Mode.ALL or segment.recheck_from < segment.end
@@ -175,7 +177,9 @@ class Collect:
             if left_out:
                 told = f"{segment.name} {page.proven}: {left_out} of {left_out + len(page.rows)} left out"
                 events.add(tx, now, "rows.left_out", told, job=segment.job, segment=segment.id)
-            return self.left(tx, segment, held, now)
+            left = self.left(tx, segment, held, now)
+            then(tx, left)
+            return left
 
         return self.store.write(write)
 

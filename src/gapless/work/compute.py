@@ -26,7 +26,7 @@ from gapless.store import coverage, pages, quarantine, rows, segments
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.base import OWN, Asked, Left
+from gapless.work.base import OWN, Asked, Left, Then, no_more
 from gapless.work.collect import Collect
 from gapless.work.derive import DATASETS, SOURCE, VERSION, Formula, Input, formula
 from gapless.work.elsewhere import datasets, store_of
@@ -139,7 +139,16 @@ class Compute(Collect):
     #: Whether anybody waits for what it computes.
     is_wanted: Callable[[], bool] = lambda: True
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:  # noqa: ARG002
+    def keep(
+        self,
+        asked: Asked,  # noqa: ARG002
+        page: Page,
+        lease: Lease,
+        now: Instant,
+        *,
+        requests: int,
+        then: Then = no_more,
+    ) -> Left:
         """Commit the days of a stretch, and those that were given up; raises `LeaseLost`."""
         assert isinstance(page, Computed)
 
@@ -161,7 +170,9 @@ class Compute(Collect):
             held = segments.look(tx, lease)
             if held is None:
                 raise LeaseLost(f"segment {lease.segment.id} is in other hands")
-            return self.left(tx, lease.segment, held, now)
+            left = self.left(tx, lease.segment, held, now)
+            then(tx, left)
+            return left
 
         return self.store.write(write)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from threading import Lock
 from typing import Any
 
@@ -35,7 +36,7 @@ from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.store.valued import Event
 from gapless.work.answers import inputs_of
-from gapless.work.base import Asked, Left
+from gapless.work.base import Asked, Left, Then, no_more
 from gapless.work.sessions import exchange_of
 from gapless.work.stretches import Effect, Stretches
 
@@ -188,14 +189,16 @@ class Valuing:
                 return Partial(rows=[], proven=asked.ask.span)
         return self._stretches.fetch(asked)
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:
+    def keep(
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+    ) -> Left:
         """After the last answer commit everything; before it, nothing."""
         answers = self._answers
         assert answers is not None
         answers.requests += requests
         if isinstance(page, Partial):
             return Left(spans=[asked.ask.span], is_backward=asked.is_backward, given_up=[])
-        left = self._stretches.keep(asked, page, lease, now, requests=answers.requests)
+        left = self._stretches.keep(asked, page, lease, now, requests=answers.requests, then=then)
         self._chore.forget(lease)
         self._answers = None
         return left
@@ -266,17 +269,15 @@ class Valuing:
 def valued_rows(listed: Sequence[Event], told: pl.DataFrame | None, now: Instant) -> list[tuple[Any, ...]]:
     """Rows for the bulk update: the columns of `VALUED`, then time, kind and id.
 
-    Column by column and without a query: for the few rows of a company those of polars cost more than they save.
+    Without a query: for the few rows of a company those of polars cost more than they save.
     """
     if told is None:
         return []
-    numbers = _rows(told, _NUMBERS)
-    reasons = map(_reasons, _rows(told, [f"{one.name}_reason" for one in VALUES]))
-    stamps = zip(*[map(_stamp, told.get_column(name).cast(pl.Int64).to_list()) for name in _DATES], strict=True)
-    basis = map(_basis, numbers, stamps)
+    places = {name: place for place, name in enumerate(told.columns)}
+    numbers, why, dates = (itemgetter(*[places[name] for name in names]) for names in (_NUMBERS, _WHY, _DATES))
     return [
-        (now, *row, dates, why, one.time, one.kind, one.id)
-        for one, row, dates, why in zip(listed, numbers, basis, reasons, strict=True)
+        (now, *numbers(row), _basis(tuple(map(_stamp, dates(row)))), _reasons(why(row)), one.time, one.kind, one.id)
+        for one, row in zip(listed, told.rows(), strict=True)
     ]
 
 
@@ -286,13 +287,10 @@ def named(row: tuple[Any, ...]) -> dict[str, Any]:
     return told | {"valued_at": moment(told["valued_at"]), "time": moment(told["time"])}
 
 
-#: The values in the order of their columns, and the dates of their inputs.
-_NUMBERS = (*FLOATS, *INTS)
-_DATES = tuple(sorted({name for one in VALUES for name in one.dates}))
-
-
-def _rows(told: pl.DataFrame, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    return list(zip(*[told.get_column(name).to_list() for name in names], strict=True))
+#: The values in the order of their columns, why they are missing, and the dates of their inputs.
+_NUMBERS = [*FLOATS, *INTS]
+_WHY = [f"{one.name}_reason" for one in VALUES]
+_DATES = sorted({name for one in VALUES for name in one.dates})
 
 
 @lru_cache(maxsize=100_000)
@@ -301,22 +299,16 @@ def _stamp(at: Instant | None) -> str | None:
     return None if at is None else iso(at // SECOND * SECOND)
 
 
-def _basis(row: tuple[Any, ...], stamps: tuple[str | None, ...]) -> str:
-    """As JSON the dates of the inputs of each value that an event has."""
-    text, places = _form(tuple([one is not None for one in row]), tuple([one is not None for one in stamps]))
-    return text % tuple([stamps[place] for place in places])
+def _basis(stamps: tuple[str | None, ...]) -> str:
+    """As JSON the dates of the inputs that there are."""
+    return _form(tuple([one is not None for one in stamps])) % tuple([one for one in stamps if one is not None])
 
 
 @lru_cache(maxsize=10_000)
-def _form(values: tuple[bool, ...], dates: tuple[bool, ...]) -> tuple[str, tuple[int, ...]]:
-    """The form of such JSON for the values and dates that are there, and which date goes where.
-
-    Most events of a company have the same one; encoding each takes ten times as long.
-    """
-    there = [one for one in VALUES if values[_NUMBERS.index(one.name)]]
-    places = {one.name: [at for at in map(_DATES.index, one.dates) if dates[at]] for one in there}
-    forms = {name: _object({_DATES[at]: '"%s"' for at in of}) for name, of in places.items()}
-    return _object(forms), tuple(at for of in places.values() for at in of)
+def _form(there: tuple[bool, ...]) -> str:
+    """The form of such JSON: most events of a company have the same one, encoding each takes ten times as long."""
+    pairs = [f'"{name}":"%s"' for name, is_there in zip(_DATES, there, strict=True) if is_there]
+    return f"{{{','.join(pairs)}}}"
 
 
 @lru_cache(maxsize=10_000)
@@ -324,9 +316,3 @@ def _reasons(told: tuple[str | None, ...]) -> str:
     """As JSON why each of the others is missing."""
     missing = {one.name: why for one, why in zip(VALUES, told, strict=True) if why is not None}
     return msgspec.json.encode(missing).decode()
-
-
-def _object(told: Mapping[str, str]) -> str:
-    """A JSON object of values that are JSON already."""
-    pairs = [f'"{name}":{value}' for name, value in told.items()]
-    return f"{{{','.join(pairs)}}}"

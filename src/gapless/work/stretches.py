@@ -20,7 +20,7 @@ from gapless.store.database import Tx
 from gapless.store.pages import moved
 from gapless.store.segments import Held
 from gapless.store.store import Store
-from gapless.work.base import Asked, Left
+from gapless.work.base import Asked, Left, Then, no_more
 
 #: What a stretch changes: done in the transaction that proves it. Returns how many rows are new or changed.
 Effect = Callable[[Tx], int]
@@ -68,7 +68,16 @@ class Stretches:
         span = asked.ask.span
         return Stretch(rows=[], proven=span, effect=self.go(self.lease, span))
 
-    def keep(self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int) -> Left:  # noqa: ARG002
+    def keep(
+        self,
+        asked: Asked,  # noqa: ARG002
+        page: Page,
+        lease: Lease,
+        now: Instant,  # noqa: ARG002
+        *,
+        requests: int,
+        then: Then = no_more,
+    ) -> Left:
         """Commit a stretch: its effect, and that it was gone over; raises `LeaseLost`."""
         assert isinstance(page, Stretch)
         assert page.proven is not None
@@ -85,8 +94,11 @@ class Stretches:
                 merged = coverage.extend(tx, held.series, proven, job=held.job, touching=touching)
                 segments.advance(tx, lease.segment.id, held.at(cursor), rows=changed, requests=requests)
             if merged.start <= held.start and held.end <= merged.end:
-                return Left(spans=[], is_backward=held.is_backward, given_up=[])
-            return _left(tx, held)
+                left = Left(spans=[], is_backward=held.is_backward, given_up=[])
+            else:
+                left = _left(tx, held)
+            then(tx, left)
+            return left
 
         return self.store.write(write)
 

@@ -26,13 +26,15 @@ class Value:
     reasons: tuple[tuple[pl.Expr, str], ...]
 
 
+# Reasons are short, and all of them speak of the time before the event: a row of them has to fit beside its values into
+# a kilobyte, or SQLite gives each event a page of its own (a database four times as large, and slower).
 _none = pl.lit(value=True)
-_NO_CLOSE = (pl.col("closed").is_null(), f"no close in the {STALE} sessions before the event")
-_NO_QUARTERS = (pl.col("filed").is_null(), "no statement was filed before the event")
-_NO_YEAR = (~pl.col("follows"), "fewer than four quarters in a row were filed before the event")
-_NO_SHARES = (pl.col("shares").is_null(), "the statement tells no number of shares")
-_NO_BALANCE = (pl.col("balance_filed").is_null(), "no balance sheet was filed before the event")
-_MISSING = (_none, "the statements leave a figure out")
+_NO_CLOSE = (pl.col("closed").is_null(), f"no close in {STALE} sessions")
+_NO_QUARTERS = (pl.col("filed").is_null(), "no statement filed")
+_NO_YEAR = (~pl.col("follows"), "fewer than four quarters in a row filed")
+_NO_SHARES = (pl.col("shares").is_null(), "no number of shares told")
+_NO_BALANCE = (pl.col("balance_filed").is_null(), "no balance sheet filed")
+_MISSING = (_none, "a figure is left out")
 _STATED = ("prices", "income")
 _FILED = ("closed", "filed")
 
@@ -49,14 +51,14 @@ def _returns() -> list[Value]:
 
 
 def _targets() -> list[Value]:
-    none = (_none, "no price target in the 180 days before the event")
+    none = (_none, "no price target in 180 days")
     return [
         _value(f"target_{one}", ("targets",), ("target_from", "target_to"), none)
         for one in ("high", "low", "mean", "median")
     ]
 
 
-_LOSS = (pl.col("net_income") <= 0, "a loss over the last four quarters")
+_LOSS = (pl.col("net_income") <= 0, "a loss over four quarters")
 VALUES: tuple[Value, ...] = (
     _value("close", ("prices",), ("closed",), _NO_CLOSE),
     *_returns(),
@@ -81,7 +83,7 @@ VALUES: tuple[Value, ...] = (
         _NO_QUARTERS,
         _NO_YEAR,
         _NO_BALANCE,
-        (pl.col("ebitda") <= 0, "EBITDA over the last four quarters is not positive"),
+        (pl.col("ebitda") <= 0, "EBITDA is not positive"),
         _MISSING,
     ),
     _value(
@@ -100,7 +102,7 @@ VALUES: tuple[Value, ...] = (
             ("income",),
             ("filed", "before_filed"),
             _NO_QUARTERS,
-            (~pl.col("follows_two"), "fewer than eight quarters in a row were filed before the event"),
+            (~pl.col("follows_two"), "fewer than eight quarters in a row filed"),
             (pl.col(f"{of}_before") <= 0, "the year before was not positive"),
             _MISSING,
         )
@@ -114,22 +116,21 @@ VALUES: tuple[Value, ...] = (
         _NO_QUARTERS,
         _NO_YEAR,
         _LOSS,
-        (pl.col("per_median").is_null(), "fewer than 250 sessions with a price-earnings ratio in five years"),
+        (pl.col("per_median").is_null(), "fewer than 250 sessions with a ratio in five years"),
         _MISSING,
     ),
     *_targets(),
     _value("target_count", ("targets",), ("target_from", "target_to"), (_none, "price targets are not known")),
     *[
-        _value(one, ("grades",), ("grade_from", "grade_to"), (_none, "no grade in the 365 days before the event"))
-        for one in COUNTS
+        _value(one, ("grades",), ("grade_from", "grade_to"), (_none, "no grade in 365 days"))
+        for one in (*COUNTS, "grade_balance")
     ],
-    _value("grade_balance", ("grades",), ("grade_from", "grade_to"), (_none, "no grade in the 365 days before")),
     _value(
         "surprise",
         ("earnings",),
         ("reported",),
-        (pl.col("reported").is_null(), "no earnings were reported before the event"),
-        (_none, "the report has no estimate to compare with"),
+        (pl.col("reported").is_null(), "no earnings reported"),
+        (_none, "no estimate to compare with"),
     ),
 )
 
@@ -137,8 +138,8 @@ VALUES: tuple[Value, ...] = (
 def value(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """The values of `events` (`event`: any key, `at`: its instant), one row each, in the order of `at`.
 
-    Beside each value `NAME` stands `NAME_reason`, which is null where there is a value; `basis` columns are those named
-    by `Value.dates`.
+    Columns: `event`; the values; for each value `NAME` its `NAME_reason`, null where there is a value; and the instants
+    named by `Value.dates`, as whole microseconds.
     """
     asked = events.select("event", "at").sort("at", maintain_order=True)
     sums = trailing(inputs)
@@ -195,4 +196,4 @@ def _explained(found: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
             chain = chain.when(condition).then(pl.lit(why))
         reasons.append(chain.alias(f"{one.name}_reason"))
     dates = sorted({date for one in VALUES for date in one.dates})
-    return found.select("event", "at", *values, *reasons, *dates)
+    return found.select("event", *values, *reasons, *[pl.col(one).dt.epoch("us") for one in dates])
