@@ -1,4 +1,8 @@
-"""What the ledger costs: the commit of a page against a bare upsert of the same rows in its own transaction."""
+"""What the ledger costs: the commit of a page against a bare upsert of the same rows in its own transaction.
+
+On SQLite either side also copies its log into the file from time to time: ours beside the writer, the bare one in the
+commit that fills `LOG_PAGES`. That hits a few commits hard, so that the mean counts, not the median.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from statistics import fmean
 
 from bench import rig, table
 from gapless.core.page import Page
@@ -16,11 +21,13 @@ from gapless.testing.databases import fresh_database, postgres_server
 
 #: Pages of a block; the two sides take turns.
 BLOCK = 20
+#: Pages of log after which the bare side copies it; ours does after some 2,000. Rarely: usual are 1,000 to 4,000.
+LOG_PAGES = 4_000
 
 
 def run(*, long: bool) -> Iterator[table.Line]:
     """The ratio on SQLite and on PostgreSQL."""
-    blocks = 200 if long else 40
+    blocks = 400 if long else 150
     with rig.folder() as place:
         ours, bare = (f"sqlite:///{place / name}" for name in ("ours.db", "bare.db"))
         yield _compare("page commit, SQLite", ours, bare, blocks, 1.2)
@@ -39,7 +46,7 @@ def _compare(name: str, ours_url: str, bare_url: str, blocks: int, hold: float) 
                 took = _time(side, block)
                 if turn:
                     spent[side].append(took)
-    return table.at_most(name, table.middle(spent[ours]), table.middle(spent[bare]), hold, "µs", "bare upsert")
+    return table.at_most(name, fmean(spent[ours]), fmean(spent[bare]), hold, "µs", "bare upsert")
 
 
 def _time(commit: Callable[[Page], object], block: list[Page]) -> float:
@@ -64,6 +71,8 @@ def _bare(url: str) -> Iterator[Callable[[Page], object]]:
     opened = database(url)
     opened.write(lambda tx: rows.create(tx, rig.CANDLES))
     connection = opened.connect()
+    if opened.name == "sqlite":
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     begin = "BEGIN IMMEDIATE" if opened.name == "sqlite" else "BEGIN"
 
     def upsert(page: Page) -> None:
