@@ -18,7 +18,7 @@ from gapless.sandbox.upbit.market import Candles, Market, World
 
 T = TypeVar("T")
 #: Bounds of memory: encoded blocks and whole replies.
-BLOCK_BYTES = 50 * 2**20
+BLOCK_BYTES = 192 * 2**20
 REPLY_BYTES = 32 * 2**20
 
 
