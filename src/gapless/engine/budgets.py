@@ -114,7 +114,7 @@ class Gate:
         while not stop.is_set():
             if self._pool:
                 return self._pool.popleft()
-            reserved = self._store.write(self._reserve, urgent=True)
+            reserved = self._look() or self._store.write(self._reserve, urgent=True)
             granted = reserved.granted
             if isinstance(granted, Grant):
                 self._commits.append(self._clock.monotonic() - reserved.read)
@@ -156,16 +156,26 @@ class Gate:
         turns = min(int(self._sharers / 6), round(AWAY / turn)) if turn else 1
         return self._chance.randrange(turns) * turn if turns > 1 else 0.0
 
-    def _reserve(self, tx: Tx) -> _Reserved:
-        def by(before: Budget) -> tuple[Budget, _Reserved]:
-            # Read under the lock of the row: waiting for it must not age the reservation. What the transaction takes
-            # from here on is added, or a slow database would forfeit every departure.
-            now, read = self._clock.now(), self._clock.monotonic()
-            known = now + round(self._delay() * SECOND)
-            after, granted = pacing.reserve(before, known, self._lane, self._most)
-            return after, _Reserved(granted, after, now, read, before.tat < known)
+    def _look(self) -> _Reserved | None:
+        """What a reservation would say, if that is to come back later: those who come in vain need no lock."""
+        with self._store.read() as tx:
+            before = budgets.load(tx, self._key)
+        reserved = None if before is None else self._reserved(before)[1]
+        return reserved if reserved and isinstance(reserved.granted, Later) else None
 
-        return budgets.change(tx, self._key, by)
+    def _reserve(self, tx: Tx) -> _Reserved:
+        return budgets.change(tx, self._key, self._reserved)
+
+    def _reserved(self, before: Budget) -> tuple[Budget, _Reserved]:
+        """A reservation.
+
+        The clocks are read here, under the lock of the row: waiting for it must not age the reservation. What the
+        transaction takes from here on is added, or a slow database would forfeit every departure.
+        """
+        now, read = self._clock.now(), self._clock.monotonic()
+        known = now + round(self._delay() * SECOND)
+        after, granted = pacing.reserve(before, known, self._lane, self._most)
+        return after, _Reserved(granted, after, now, read, before.tat < known)
 
     def _delay(self) -> float:
         """Seconds that the transaction of a grant takes: the middle of the last, so that one stall counts for none."""
