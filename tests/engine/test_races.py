@@ -20,7 +20,7 @@ from gapless.engine.claims import Ready
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, LEASE, Identity, Watch
 from gapless.engine.runner import Runner
-from gapless.store import claims, pages, quarantine, segments, series
+from gapless.store import claims, jobs, pages, quarantine, queues, segments, series
 from gapless.testing.factories import CANDLES, MORNING, make_page, make_wish, minute, minutes, read, write
 from gapless.work.collect import Collect
 
@@ -87,13 +87,13 @@ class Engine:
         with self.store.read() as tx:
             return sum(one.lacking for one in self.jobs.left(tx, self.jobs.get(job)))
 
-    def run(self, lease) -> None:
-        """Let the runner work on a segment until it gives it back or ends it."""
+    def run(self, lease, *, most: int | None = None) -> None:
+        """Let the runner work on a segment until it gives it back or ends it, with so many requests at most."""
         backoff = Backoff(first=0.0, retries=0)
         collect = Collect(store=self.store, source=self.catalogue.sources["test"], dataset=CANDLES, series="KRW-BTC")
         left = read(self.store, collect.look, lease, self.clock.now())
         runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff, seed=1)
-        runner.run(Ready(lease, left), threading.Event())
+        runner.run(Ready(lease, left), threading.Event(), most=most)
 
     def watch(self) -> Watch:
         """A worker without a lock file, as on another machine."""
@@ -230,3 +230,64 @@ def test_what_a_source_says_counts_although_the_clock_was_set_back(store):
     job = engine.make(minutes(0, 100), direction=Direction.BACKWARD)
     engine.commit(engine.claim(job=job), Page(rows=[], proven=None, nothing_before=minute(100)))
     assert engine.left(job) == 0
+
+
+def test_the_page_that_completes_a_segment_ends_it(store):
+    """In its own transaction: a crash after it leaves nothing to be taken up again."""
+    engine = Engine(store)
+    job = engine.make(minutes(0, 100))
+    engine.run(engine.claim(), most=1)
+    assert engine.state(job) == JobState.DONE
+    assert engine.claim() is None
+
+
+def test_a_page_waits_for_nobody_who_holds_its_job(postgresql_store):
+    """Who ends a segment takes the job before it: a page that did so after it could wait for ever."""
+    store = postgresql_store
+    engine = Engine(store)
+    job = engine.make(minutes(0, 100))
+    lease = engine.claim()
+    held, free = threading.Event(), threading.Event()
+
+    def hold(tx) -> None:
+        jobs.hold(tx, job)
+        held.set()
+        free.wait(60)
+
+    other = threading.Thread(target=store.write, args=(hold,))
+    other.start()
+    held.wait(60)
+    try:
+        engine.run(lease, most=1)
+        assert engine.left(job) == 0
+        assert engine.state(job) == JobState.RUNNING
+    finally:
+        free.set()
+        other.join()
+    engine.run(engine.claim())
+    assert engine.state(job) == JobState.DONE
+
+
+def test_a_claim_that_may_not_wait_passes_a_queue_that_another_has_locked(postgresql_store):
+    """It is made under other locks, for which the other one may wait."""
+    store = postgresql_store
+    engine = Engine(store)
+    engine.make(minutes(0, 100))
+    write(store, queues.set_limit, "backfill", 1)
+    held, free = threading.Event(), threading.Event()
+
+    def hold(tx) -> None:
+        queues.hold(tx, "backfill")
+        held.set()
+        free.wait(60)
+
+    other = threading.Thread(target=store.write, args=(hold,))
+    other.start()
+    held.wait(60)
+    now = engine.clock.now()
+    try:
+        assert write(store, claims.claim, "backfill", "worker", now, waits=False) is None
+    finally:
+        free.set()
+        other.join()
+    assert write(store, claims.claim, "backfill", "worker", now, waits=False) is not None
