@@ -57,6 +57,7 @@ from gapless.engine.recovery import BEAT, LEASE, Identity, Watch
 from gapless.engine.runner import Runner
 from gapless.engine.truth import verify
 from gapless.store import budgets, claims, jobs, pages, quarantine, segments, series, workers
+from gapless.store.database import Tx
 from gapless.store.schema import metadata
 from gapless.store.store import Store
 from gapless.testing.factories import MORNING
@@ -292,8 +293,17 @@ class Product:
             left = self.read(collect.look, lease, now)
         return collect.ask(left, lease.segment.name, window, now)
 
-    def keep(self, asked: Asked, page: Page, lease: Lease) -> Left:
-        return self.collect(lease).keep(asked, page, lease, self.clock.now(), requests=1)
+    def keep(self, asked: Asked, page: Page, lease: Lease, ends: str | None) -> tuple[Left, list[Ready | None]]:
+        """Commit a page; with `ends` the last one ends its segment, and that worker claims the next one."""
+        over: list[Ready | None] = []
+
+        def end(tx: Tx, left: Left) -> None:
+            if ends is not None and not left.spans:
+                is_over, found = self.jobs.end_within(tx, lease, self.taker(ends).next)
+                over.extend([found] * is_over)
+
+        left = self.collect(lease).keep(asked, page, lease, self.clock.now(), requests=1, then=end)
+        return left, over
 
     def end(self, lease: Lease, state: SegmentState, then: str | None) -> tuple[Lease, Left | None] | None:
         """End a segment; `then` names the worker that claims its next one in the same transaction."""
@@ -1053,7 +1063,7 @@ class Interleavings(RuleBasedStateMachine):
         elif slot.page is None:
             self.receive(slot)
         else:
-            self.commit(slot)
+            self.commit(process, slot)
         return True
 
     def take(self, process: Process, slot: Slot, *, bare: bool) -> bool:
@@ -1109,26 +1119,32 @@ class Interleavings(RuleBasedStateMachine):
         if is_unanswered(slot.asked, slot.page):
             self.give_back(slot, SECOND, 0)
 
-    def commit(self, slot: Slot) -> None:
+    def commit(self, process: Process, slot: Slot) -> None:
         asked, page, lease = slot.asked, slot.page, slot.lease
-        left = self.keep(asked, page, lease)
+        left, over = self.keep(asked, page, lease, process.id if cell_of(lease.segment.start) % 3 else None)
         slot.asked = slot.page = None
         self.late = [*self.late[-4:], (asked, page, lease)]
         if left is None:
             slot.lease = None
             return
+        if over:
+            del self.leases[lease.segment.id]
+            self.hand(process, slot, None if over[0] is None else (over[0].lease, over[0].left))
+            return
         slot.left = left
         slot.window = self.product.collect(lease).window(slot.window, asked, page)
 
-    def keep(self, asked: Asked, page: Page, lease: Lease) -> Left | None:
+    def keep(
+        self, asked: Asked, page: Page, lease: Lease, ends: str | None = None
+    ) -> tuple[Left | None, list[Ready | None]]:
         """Commit a page: all of it under a live lease, else nothing."""
         if not self.book.holds(lease):
             with pytest.raises(LeaseLost):
-                self.product.keep(asked, page, lease)
+                self.product.keep(asked, page, lease, ends)
             self.unchanged()
-            return None
+            return None, []
         self.note(page, lease)
-        return self.product.keep(asked, page, lease)
+        return self.product.keep(asked, page, lease, ends)
 
     def note(self, page: Page, lease: Lease) -> None:
         """Write down what a reply proves."""
