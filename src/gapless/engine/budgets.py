@@ -21,8 +21,6 @@ from gapless.store.store import Store
 FRESH = 0.25
 #: Seconds for which who shares a budget with many leaves its departures to the others.
 AWAY = 0.25
-#: How many of those who share a budget try for one departure.
-TRYING = 6
 #: Seconds between two looks at whether a probe has succeeded.
 PROBE_LOOK = 0.1
 #: Replies that tell how long one takes that nothing holds up: the fastest of the first ones; when there are enough to
@@ -116,8 +114,7 @@ class Gate:
         while not stop.is_set():
             if self._pool:
                 return self._pool.popleft()
-            reserved = self._look() if self._sharers > TRYING else None
-            reserved = reserved or self._store.write(self._reserve, urgent=True)
+            reserved = self._store.write(self._reserve, urgent=True)
             granted = reserved.granted
             if isinstance(granted, Grant):
                 self._commits.append(self._clock.monotonic() - reserved.read)
@@ -152,33 +149,23 @@ class Gate:
     def _turn_out(self, budget: Budget) -> float:
         """Seconds to stay away beyond the next departure: not all who wait may try for each one.
 
-        When six (`TRYING`) of those who share the budget try for a departure, it goes unused once in four hundred times
-        (e⁻⁶), and the others do not come in vain. Nobody stays away for longer than `AWAY`: the others may have gone.
+        When six of those who share the budget try for a departure, it goes unused once in four hundred times (e⁻⁶), and
+        the others do not take its lock in vain. But nobody stays away for longer than `AWAY`: the others may have gone.
         """
         turn = budget.step * self._most / SECOND
-        turns = min(int(self._sharers / TRYING), round(AWAY / turn)) if turn else 1
+        turns = min(int(self._sharers / 6), round(AWAY / turn)) if turn else 1
         return self._chance.randrange(turns) * turn if turns > 1 else 0.0
 
-    def _look(self) -> _Reserved | None:
-        """What a reservation would say, if that is to come back later: where many come in vain, they need no lock."""
-        with self._store.read() as tx:
-            before = budgets.load(tx, self._key)
-        reserved = None if before is None else self._reserved(before)[1]
-        return reserved if reserved and isinstance(reserved.granted, Later) else None
-
     def _reserve(self, tx: Tx) -> _Reserved:
-        return budgets.change(tx, self._key, self._reserved)
+        def by(before: Budget) -> tuple[Budget, _Reserved]:
+            # Read under the lock of the row: waiting for it must not age the reservation. What the transaction takes
+            # from here on is added, or a slow database would forfeit every departure.
+            now, read = self._clock.now(), self._clock.monotonic()
+            known = now + round(self._delay() * SECOND)
+            after, granted = pacing.reserve(before, known, self._lane, self._most)
+            return after, _Reserved(granted, after, now, read, before.tat < known)
 
-    def _reserved(self, before: Budget) -> tuple[Budget, _Reserved]:
-        """A reservation.
-
-        The clocks are read here, under the lock of the row: waiting for it must not age the reservation. What the
-        transaction takes from here on is added, or a slow database would forfeit every departure.
-        """
-        now, read = self._clock.now(), self._clock.monotonic()
-        known = now + round(self._delay() * SECOND)
-        after, granted = pacing.reserve(before, known, self._lane, self._most)
-        return after, _Reserved(granted, after, now, read, before.tat < known)
+        return budgets.change(tx, self._key, by)
 
     def _delay(self) -> float:
         """Seconds that the transaction of a grant takes: the middle of the last, so that one stall counts for none."""
