@@ -17,8 +17,6 @@ from gapless.store.database import Tx
 
 #: Rows looked at to estimate a density.
 SAMPLE = 5_000
-#: Rows that tell it well enough to decide where a segment is cut: counting them takes a fifth of the time.
-ROUGH = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +60,14 @@ class Planner:
             density=self.density(tx, dataset, series_id, self.catalogue.source(dataset).shape(dataset, name)),
         )
 
-    def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape, *, sample: int = SAMPLE) -> float | None:
-        """Rows per covered cell among the newest `sample` rows; None before three pages are stored.
+    def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape) -> float | None:
+        """Rows per covered cell among the newest rows; None before three pages are stored.
 
         At most one, but where rows are events that may share a cell.
         """
         if not dataset.columns:
             return None
-        newest = rows.newest(tx, dataset, series_id, sample)
+        newest = rows.newest(tx, dataset, series_id, SAMPLE)
         if newest is None or newest[0] < TRUSTED_PAGES * (shape.listed or shape.rows):
             return None
         found, first, last = newest

@@ -23,7 +23,6 @@ from gapless.core.plan import steal_at
 from gapless.core.segment import Lease
 from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
-from gapless.engine.planning import ROUGH
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
 from gapless.store import audit, budgets, claims, coverage, jobs, segments, series
@@ -302,7 +301,10 @@ class Worker:
         if step and lanes >= latency.seconds / step + 1:
             return None
         spans = work.remaining(tx, victim, self._clock.now())
-        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape, sample=ROUGH)
+        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape)
+        if density is None and work.shape.jumps_back:
+            # Nobody knows yet where its pages end, and a cut in the middle of one costs a request.
+            return None
         at = steal_at(work.dataset.grid, spans, work.shape, density, victim.segment.is_backward)
         if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
             return None
