@@ -298,11 +298,11 @@ class Product:
         over: list[Ready | None] = []
 
         def end(tx: Tx, left: Left) -> None:
-            if ends is not None and not left.spans:
-                is_over, found = self.jobs.end_within(tx, lease, self.taker(ends).next)
-                over.extend([found] * is_over)
+            over.clear()
+            if ends is not None and not left.spans and self.jobs.end_within(tx, lease):
+                over.append(self.taker(ends).next(tx))
 
-        left = self.collect(lease).keep(asked, page, lease, self.clock.now(), requests=1, then=end)
+        left = self.collect(lease).keep(asked, page, lease, self.clock.now(), requests=1, also=end)
         return left, over
 
     def end(self, lease: Lease, state: SegmentState, then: str | None) -> tuple[Lease, Left | None] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import pytest
@@ -241,29 +242,36 @@ def test_the_page_that_completes_a_segment_ends_it(store):
     assert engine.claim() is None
 
 
+@contextmanager
+def held(store, lock: Callable[..., object], *what: object) -> Iterator[None]:
+    """Somebody else holds a lock meanwhile."""
+    taken, free = threading.Event(), threading.Event()
+
+    def hold(tx) -> None:
+        lock(tx, *what)
+        taken.set()
+        assert free.wait(60)
+
+    other = threading.Thread(target=store.write, args=(hold,))
+    other.start()
+    try:
+        assert taken.wait(60)
+        yield
+    finally:
+        free.set()
+        other.join()
+
+
 def test_a_page_waits_for_nobody_who_holds_its_job(postgresql_store):
     """Who ends a segment takes the job before it: a page that did so after it could wait for ever."""
     store = postgresql_store
     engine = Engine(store)
     job = engine.make(minutes(0, 100))
     lease = engine.claim()
-    held, free = threading.Event(), threading.Event()
-
-    def hold(tx) -> None:
-        jobs.hold(tx, job)
-        held.set()
-        free.wait(60)
-
-    other = threading.Thread(target=store.write, args=(hold,))
-    other.start()
-    held.wait(60)
-    try:
+    with held(store, jobs.hold, job):
         engine.run(lease, most=1)
         assert engine.left(job) == 0
         assert engine.state(job) == JobState.RUNNING
-    finally:
-        free.set()
-        other.join()
     engine.run(engine.claim())
     assert engine.state(job) == JobState.DONE
 
@@ -274,20 +282,7 @@ def test_a_claim_that_may_not_wait_passes_a_queue_that_another_has_locked(postgr
     engine = Engine(store)
     engine.make(minutes(0, 100))
     write(store, queues.set_limit, "backfill", 1)
-    held, free = threading.Event(), threading.Event()
-
-    def hold(tx) -> None:
-        queues.hold(tx, "backfill")
-        held.set()
-        free.wait(60)
-
-    other = threading.Thread(target=store.write, args=(hold,))
-    other.start()
-    held.wait(60)
     now = engine.clock.now()
-    try:
+    with held(store, queues.hold, "backfill"):
         assert write(store, claims.claim, "backfill", "worker", now, waits=False) is None
-    finally:
-        free.set()
-        other.join()
     assert write(store, claims.claim, "backfill", "worker", now, waits=False) is not None

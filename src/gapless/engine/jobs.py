@@ -235,17 +235,17 @@ class Jobs:
         self.ring()
         return followed
 
-    def end_within(self, tx: Tx, lease: Lease, then: Callable[[Tx], T | None]) -> tuple[bool, T | None]:
-        """End a segment in the transaction that has completed it, under its fence; `then` follows there, too.
+    def end_within(self, tx: Tx, lease: Lease) -> bool:
+        """End a segment in the transaction that has completed it, under its fence.
 
         False when its job is locked just now: whoever ends a segment takes the job first, so nobody may wait here.
         """
         if not jobs.hold(tx, lease.segment.job, waits=False):
-            return False, None
+            return False
         now = self._clock.now()
         segments.end(tx, lease, SegmentState.DONE, now)
         self._settle(tx, lease.segment.job, now)
-        return True, then(tx)
+        return True
 
     def pass_over(self, tx: Tx, lease: Lease, now: Instant) -> bool:
         """End a segment in which nothing is missing, inside its claim, and those of its job that are covered, too.

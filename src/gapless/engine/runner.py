@@ -69,6 +69,8 @@ class _Run:
     """What a slot remembers while it runs a segment."""
 
     lease: Lease
+    #: What follows in the transaction that ends it.
+    then: Then
     #: What it misses, when that is known from the last transaction.
     left: Left | None
     stop: threading.Event
@@ -156,7 +158,7 @@ class Runner:
         return ran
 
     def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
-        run = self._start(ready, stop)
+        run = self._start(ready, stop, then)
         while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
             try:
                 asked = self._next(run)
@@ -165,7 +167,7 @@ class Runner:
                 self._jobs.hold_series(run.lease, str(error), requests=run.uncounted)
                 return
             if asked is None:
-                ran.next = self._finish(run, then)
+                ran.next = self._finish(run)
                 return
             leaves = self._depart(run)
             if isinstance(leaves, Later):
@@ -174,7 +176,7 @@ class Runner:
             if not isinstance(leaves, Departed):
                 continue
             ran.sent += 1
-            if not self._page(run, asked, leaves, then):
+            if not self._page(run, asked, leaves):
                 ran.next = run.next
                 return
         self._release(run, 0, "")
@@ -209,7 +211,7 @@ class Runner:
         dataset = self._catalogue.dataset(lease.segment.dataset)
         return self._catalogue.limit(dataset, Kind(lease.segment.kind))
 
-    def _start(self, ready: Ready, stop: threading.Event) -> _Run:
+    def _start(self, ready: Ready, stop: threading.Event, then: Then) -> _Run:
         lease = ready.lease
         work = self.work(lease)
         learned = self._learned.pop(lease.segment.id, None)
@@ -218,6 +220,7 @@ class Runner:
             learned = _Learned(lease.epoch, fresh(work.shape), [], "")
         return _Run(
             lease=lease,
+            then=then,
             left=ready.left,
             stop=stop,
             work=work,
@@ -236,7 +239,7 @@ class Runner:
                 return paced
         return self.gates.gate(run.gate, lane).depart(run.stop)
 
-    def _page(self, run: _Run, asked: Asked, departed: Departed, then: Then) -> bool:
+    def _page(self, run: _Run, asked: Asked, departed: Departed) -> bool:
         """One request and what follows from it; False when the segment has left our hands."""
         began = time.monotonic()
         try:
@@ -256,7 +259,7 @@ class Runner:
         if is_unanswered(asked, page):
             self._too_early(run, asked)
             return False
-        self._keep(run, asked, page, then)
+        self._keep(run, asked, page)
         return not run.is_over
 
     def _measure(self, gate: str, seconds: float) -> None:
@@ -267,17 +270,16 @@ class Runner:
         if first:
             self._jobs.ring()
 
-    def _keep(self, run: _Run, asked: Asked, page: Page, then: Then = lambda _: None) -> None:
+    def _keep(self, run: _Run, asked: Asked, page: Page) -> None:
         """Commit a page. The last one of a segment ends it in the same transaction, and claims the next one."""
 
         def end(tx: Tx, left: Left) -> None:
             # The transaction may be repeated.
-            run.is_over, run.next = False, None
-            if not left.spans and not run.suspects:
-                run.is_over, run.next = self._jobs.end_within(tx, run.lease, then)
+            run.is_over = not left.spans and not run.suspects and self._jobs.end_within(tx, run.lease)
+            run.next = run.then(tx) if run.is_over else None
 
         now, requests = self._clock.now(), 1 + run.uncounted
-        run.left = run.work.keep(asked, page, run.lease, now, requests=requests, then=end)
+        run.left = run.work.keep(asked, page, run.lease, now, requests=requests, also=end)
         if run.is_over:
             self._jobs.ring()
         self._quarantine(run)
@@ -403,9 +405,9 @@ class Runner:
         run.suspects.clear()
         run.left = None
 
-    def _finish(self, run: _Run, then: Then) -> Ready | None:
+    def _finish(self, run: _Run) -> Ready | None:
         self._quarantine(run)
-        return self._jobs.end(run.lease, SegmentState.DONE, requests=run.uncounted, then=then)
+        return self._jobs.end(run.lease, SegmentState.DONE, requests=run.uncounted, then=run.then)
 
     def _end(self, lease: Lease, state: SegmentState, error: str, requests: int) -> None:
         self._jobs.end(lease, state, error=error, requests=requests)

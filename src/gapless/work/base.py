@@ -40,11 +40,11 @@ class Left:
 
 
 #: What else is done in the transaction of a page, with what is left after it.
-Then = Callable[[Tx, Left], None]
+Also = Callable[[Tx, Left], None]
 
 
-def no_more(tx: Tx, left: Left) -> None:
-    """Nothing else."""
+def nothing_else(tx: Tx, left: Left) -> None:
+    """What is done where nothing was asked for."""
 
 
 class Work(Protocol):
@@ -73,11 +73,11 @@ class Work(Protocol):
         ...
 
     def keep(
-        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, also: Also = nothing_else
     ) -> Left:
         """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it.
 
-        `then` follows in the same transaction; it is not called where nothing is committed.
+        `also` follows in the same transaction; it is not called where nothing is committed.
         """
         ...
 

@@ -23,7 +23,7 @@ from gapless.store import coverage, events, pages, payloads, quarantine, segment
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
-from gapless.work.base import Asked, Left, Then, no_more
+from gapless.work.base import Also, Asked, Left, nothing_else
 
 _time_of = itemgetter(0)
 
@@ -156,7 +156,7 @@ class Collect:
         return page.before(self.dataset.frontier(now, self.series))
 
     def keep(
-        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, also: Also = nothing_else
     ) -> Left:
         """Commit a page under its lease; raises `LeaseLost`. Returns what the segment misses after it."""
         segment = lease.segment
@@ -178,7 +178,7 @@ class Collect:
                 told = f"{segment.name} {page.proven}: {left_out} of {left_out + len(page.rows)} left out"
                 events.add(tx, now, "rows.left_out", told, job=segment.job, segment=segment.id)
             left = self.left(tx, segment, held, now)
-            then(tx, left)
+            also(tx, left)
             return left
 
         return self.store.write(write)

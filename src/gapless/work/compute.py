@@ -26,7 +26,7 @@ from gapless.store import coverage, pages, quarantine, rows, segments
 from gapless.store import series as ledger
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.base import OWN, Asked, Left, Then, no_more
+from gapless.work.base import OWN, Also, Asked, Left, nothing_else
 from gapless.work.collect import Collect
 from gapless.work.derive import DATASETS, SOURCE, VERSION, Formula, Input, formula
 from gapless.work.elsewhere import datasets, store_of
@@ -147,7 +147,7 @@ class Compute(Collect):
         now: Instant,
         *,
         requests: int,
-        then: Then = no_more,
+        also: Also = nothing_else,
     ) -> Left:
         """Commit the days of a stretch, and those that were given up; raises `LeaseLost`."""
         assert isinstance(page, Computed)
@@ -171,7 +171,7 @@ class Compute(Collect):
             if held is None:
                 raise LeaseLost(f"segment {lease.segment.id} is in other hands")
             left = self.left(tx, lease.segment, held, now)
-            then(tx, left)
+            also(tx, left)
             return left
 
         return self.store.write(write)

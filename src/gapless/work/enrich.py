@@ -36,7 +36,7 @@ from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.store.valued import Event
 from gapless.work.answers import inputs_of
-from gapless.work.base import Asked, Left, Then, no_more
+from gapless.work.base import Also, Asked, Left, nothing_else
 from gapless.work.sessions import exchange_of
 from gapless.work.stretches import Effect, Stretches
 
@@ -190,7 +190,7 @@ class Valuing:
         return self._stretches.fetch(asked)
 
     def keep(
-        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, also: Also = nothing_else
     ) -> Left:
         """After the last answer commit everything; before it, nothing."""
         answers = self._answers
@@ -198,7 +198,7 @@ class Valuing:
         answers.requests += requests
         if isinstance(page, Partial):
             return Left(spans=[asked.ask.span], is_backward=asked.is_backward, given_up=[])
-        left = self._stretches.keep(asked, page, lease, now, requests=answers.requests, then=then)
+        left = self._stretches.keep(asked, page, lease, now, requests=answers.requests, also=also)
         self._chore.forget(lease)
         self._answers = None
         return left

@@ -20,7 +20,7 @@ from gapless.store.database import Tx
 from gapless.store.pages import moved
 from gapless.store.segments import Held
 from gapless.store.store import Store
-from gapless.work.base import Asked, Left, Then, no_more
+from gapless.work.base import Also, Asked, Left, nothing_else
 
 #: What a stretch changes: done in the transaction that proves it. Returns how many rows are new or changed.
 Effect = Callable[[Tx], int]
@@ -76,7 +76,7 @@ class Stretches:
         now: Instant,  # noqa: ARG002
         *,
         requests: int,
-        then: Then = no_more,
+        also: Also = nothing_else,
     ) -> Left:
         """Commit a stretch: its effect, and that it was gone over; raises `LeaseLost`."""
         assert isinstance(page, Stretch)
@@ -97,7 +97,7 @@ class Stretches:
                 left = Left(spans=[], is_backward=held.is_backward, given_up=[])
             else:
                 left = _left(tx, held)
-            then(tx, left)
+            also(tx, left)
             return left
 
         return self.store.write(write)

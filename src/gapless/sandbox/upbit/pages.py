@@ -17,7 +17,7 @@ from gapless.sandbox.upbit.encoding import encoded
 from gapless.sandbox.upbit.market import Candles, Market, World
 
 T = TypeVar("T")
-#: Bounds of memory: encoded blocks and whole replies.
+#: Bounds of memory: encoded blocks (300 bytes a candle: half a million are encoded once) and whole replies.
 BLOCK_BYTES = 192 * 2**20
 REPLY_BYTES = 32 * 2**20
 

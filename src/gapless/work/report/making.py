@@ -27,7 +27,7 @@ from gapless.store import reports
 from gapless.store.database import Tx
 from gapless.store.reports import ReportFile
 from gapless.store.store import Store
-from gapless.work.base import OWN, Asked, Left, Then, no_more
+from gapless.work.base import OWN, Also, Asked, Left, nothing_else
 from gapless.work.processes import Processes
 from gapless.work.stretches import Effect, Stretch, Stretches, is_held
 
@@ -87,12 +87,12 @@ class Reports(Stretches):
         return self.make(self.lease, unit_at(self.starts, asked.ask.span.start), asked.ask.span)
 
     def keep(
-        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, then: Then = no_more
+        self, asked: Asked, page: Page, lease: Lease, now: Instant, *, requests: int, also: Also = nothing_else
     ) -> Left:
         """Let the files take their places and prove the stretch; raises `LeaseLost`, and then none is left behind."""
         assert isinstance(page, Unit)
         try:
-            return Stretches.keep(self, asked, page, lease, now, requests=requests, then=then)
+            return Stretches.keep(self, asked, page, lease, now, requests=requests, also=also)
         finally:
             for one in page.waiting:
                 one.unlink(missing_ok=True)
