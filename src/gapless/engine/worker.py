@@ -302,9 +302,6 @@ class Worker:
             return None
         spans = work.remaining(tx, victim, self._clock.now())
         density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape)
-        if density is None and work.shape.jumps_back:
-            # Nobody knows yet where its pages end, and a cut in the middle of one costs a request.
-            return None
         at = steal_at(work.dataset.grid, spans, work.shape, density, victim.segment.is_backward)
         if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
             return None
