@@ -5,6 +5,9 @@ UV ?= uv
 # More words for the command behind a target: make test ARGS="-k name"
 ARGS ?=
 
+# Where an environment forbids it, each of the hundreds of processes that tests start would compile all modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 READY := .venv/.ready
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
