@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -629,6 +630,36 @@ def test_workers_that_die_all_the_time_lose_and_double_nothing(
         assert {part.segment.attempts for part in parts(history, one)} == {0}
     start = parse("2024-05-01", field="from").start
     assert_complete(history, world, MINUTES, markets, Span(start, start + 61 * DAY))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_thousand_kills_of_workers_lose_and_double_nothing(
+    fleet: Fleet, history: Gapless, upbit: SandboxProcess, world: World
+) -> None:
+    """Three at work all the time, killed after a few requests more, whatever they are doing then."""
+    markets, chance, kills = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-THIN"], random.Random(11), 1_000
+    upbit.control(latency_ms=25, reset_stats=True)
+    crew = fleet.workers(history, WORKER, WORKER, WORKER)
+    began, days, struck, rounds = parse("2024-02-01", field="from").start, 10, 0, 0
+    while struck < kills:
+        start = began + rounds * days * DAY
+        jobs = [make(history, one, iso(start), iso(start + days * DAY)) for one in markets]
+        while struck < kills and not done(history, *jobs):
+            further = sent(upbit) + chance.randrange(8)
+            eventually(lambda: sent(upbit) > further or done(history, *jobs), "it goes on")  # noqa: B023
+            crew.pop(chance.randrange(len(crew))).end(signal.SIGKILL)
+            crew.append(fleet.start("worker", *WORKER))
+            struck += 1
+        eventually(lambda: done(history, *jobs), "all done", 120)  # noqa: B023
+        rounds += 1
+        for one in jobs:
+            assert len(happened(history, one, "job.done")) == 1
+            assert {part.segment.attempts for part in parts(history, one)} == {0}
+        assert_complete(history, world, MINUTES, markets, Span(start, start + days * DAY))
+    # A request under way in each slot may be repeated, and each half of a span may end in a part of a page.
+    least = sum(-(-history.verify(MINUTES, [one]).rows // 200) for one in markets)
+    assert sent(upbit) <= least + 2 * struck + rounds * len(markets) * 4
 
 
 @pytest.mark.soak

@@ -361,7 +361,7 @@ class Product:
             left = self.read(self.collect(lease).look, lease, self.clock.now())
         backoff = Backoff(first=0.5, retries=1)
         runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff, seed=1)
-        runner.run(Ready(lease, left), stop, most=most)
+        runner.run(Ready(lease, runner.work(lease), left), stop, most=most)
 
     def percent(self, job_id: int) -> tuple[float, int]:
         """Progress, and how many cells are still to be settled."""

@@ -35,7 +35,8 @@ def killed(folder: Path, upbit: SandboxProcess, chance: random.Random, *, last: 
     return process.returncode == 0
 
 
-def play(folder: Path, upbit: SandboxProcess, world: World, kills: int, seed: int) -> None:
+def play(folder: Path, upbit: SandboxProcess, world: World, kills: int, seed: int) -> int:
+    """One fill, killed up to so many times; returns how often it was."""
     upbit.control(latency_ms=25, reset_stats=True)
     chance, done, times = random.Random(seed), False, 0
     while not done and times < kills:
@@ -53,6 +54,7 @@ def play(folder: Path, upbit: SandboxProcess, world: World, kills: int, seed: in
     # Each slot may repeat the one request that was under way when it was killed.
     least = -(-rows // 200)
     assert upbit.stats()["requests"] <= least + times * SLOTS + 12
+    return times
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -69,5 +71,4 @@ def test_a_thousand_kills_lose_and_double_nothing(tmp_path: Path, upbit: Sandbox
     while total < 1000:
         folder = tmp_path / str(seed)
         folder.mkdir()
-        play(folder, upbit, world, 20, seed)
-        total, seed = total + 20, seed + 1
+        total, seed = total + play(folder, upbit, world, 20, seed), seed + 1

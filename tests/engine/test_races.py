@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -21,7 +22,7 @@ from gapless.engine.claims import Ready
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, LEASE, Identity, Watch
 from gapless.engine.runner import Runner
-from gapless.store import claims, jobs, pages, quarantine, queues, segments, series
+from gapless.store import claims, events, jobs, pages, quarantine, queues, segments, series
 from gapless.testing.factories import CANDLES, MORNING, make_page, make_wish, minute, minutes, read, write
 from gapless.work.collect import Collect
 
@@ -94,7 +95,7 @@ class Engine:
         collect = Collect(store=self.store, source=self.catalogue.sources["test"], dataset=CANDLES, series="KRW-BTC")
         left = read(self.store, collect.look, lease, self.clock.now())
         runner = Runner(self.store, self.catalogue, self.jobs, self.clock, backoff, seed=1)
-        runner.run(Ready(lease, left), threading.Event(), most=most)
+        runner.run(Ready(lease, runner.work(lease), left), threading.Event(), most=most)
 
     def watch(self) -> Watch:
         """A worker without a lock file, as on another machine."""
@@ -274,6 +275,25 @@ def test_a_page_waits_for_nobody_who_holds_its_job(postgresql_store):
         assert engine.state(job) == JobState.RUNNING
     engine.run(engine.claim())
     assert engine.state(job) == JobState.DONE
+
+
+def test_who_is_not_the_last_ends_beside_others(postgresql_store):
+    """Pages that end segments of one job share it while something waits; whoever may be the last has it alone."""
+    store = postgresql_store
+    engine = Engine(store)
+    job = engine.make(minutes(0, 400))
+    lease = engine.claim()
+    with held(store, jobs.share, job):
+        engine.run(lease, most=1)
+    assert Counter(one.segment.state for one in read(store, segments.of_job, job)) == {"done": 1, "waiting": 1}
+    lease = engine.claim()
+    with held(store, jobs.share, job):
+        engine.run(lease, most=1)
+        assert engine.state(job) == JobState.RUNNING
+    assert engine.left(job) == 0
+    engine.run(engine.claim())
+    assert engine.state(job) == JobState.DONE
+    assert [one.name for one in read(store, events.of_job, job)].count("job.done") == 1
 
 
 def test_a_claim_that_may_not_wait_passes_a_queue_that_another_has_locked(postgresql_store):

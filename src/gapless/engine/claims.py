@@ -23,9 +23,10 @@ PASSED = 64
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A segment in the hands of a slot, and what it missed when it was taken."""
+    """A segment in the hands of a slot, its work, and what it missed when it was taken."""
 
     lease: Lease
+    work: Work
     left: Left
 
 
@@ -72,7 +73,8 @@ class Taker:
             lease = claims.claim(tx, self.queue, self.worker, now, only=self.only, waits=waits and not passed)
             if lease is None:
                 return None, passed
-            left = self.work(lease).look(tx, lease, now)
+            work = self.work(lease)
+            left = work.look(tx, lease, now)
             if left.spans or not self.jobs.pass_over(tx, lease, now):
-                return Ready(lease, left), passed
+                return Ready(lease, work, left), passed
         return None, PASSED

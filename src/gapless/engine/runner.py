@@ -212,8 +212,7 @@ class Runner:
         return self._catalogue.limit(dataset, Kind(lease.segment.kind))
 
     def _start(self, ready: Ready, stop: threading.Event, then: Then) -> _Run:
-        lease = ready.lease
-        work = self.work(lease)
+        lease, work = ready.lease, ready.work
         learned = self._learned.pop(lease.segment.id, None)
         if learned is None or lease.epoch != learned.epoch + 1:
             # Whoever had it in between may have got further.

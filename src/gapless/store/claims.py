@@ -7,7 +7,7 @@ or spent budget, or for another segment under a live lease that is fetching the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from gapless.core.actor import ENGINE
 from gapless.core.job import Direction, JobState, Queue
-from gapless.core.segment import Lease, SegmentState
+from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DAY, Instant
 from gapless.store import audit, queues, segments
 from gapless.store import series as store_series
@@ -260,16 +260,15 @@ def claim(
         row = tx.one(_NEXT if only is None else _NEXT_OF_JOB, queue=queue, now=now, **narrowed)
         if row is None:
             return None
-        found, job_state = segments.of_row(row[:-1]), row[-1]
+        found, job_state = segments.named(row[:-1]), row[-1]
         # Under the lock of the series: two slots that claim at the same moment must see each other.
-        if not store_series.lock(tx, found.series, waits=waits):
+        if not store_series.lock(tx, found["series"], waits=waits):
             return None
-        if tx.run(_CLAIM, its_id=found.id, its_worker=worker, now=now) == 1:
-            if job_state == JobState.PENDING and tx.run(_START_JOB, its_id=found.job, now=now):
-                audit.add(
-                    tx, now, ENGINE, "job.started", f"job/{found.job}", before=job_state, after=JobState.RUNNING.value
-                )
-            claimed = replace(found, state=_RUNNING, epoch=found.epoch + 1)
+        if tx.run(_CLAIM, its_id=found["id"], its_worker=worker, now=now) == 1:
+            if job_state == JobState.PENDING and tx.run(_START_JOB, its_id=found["job"], now=now):
+                subject, after = f"job/{found['job']}", JobState.RUNNING.value
+                audit.add(tx, now, ENGINE, "job.started", subject, before=job_state, after=after)
+            claimed = Segment(**found | {"state": _RUNNING, "epoch": found["epoch"] + 1})
             return Lease(segment=claimed, epoch=claimed.epoch, worker=worker)
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -55,6 +55,7 @@ COLUMNS = (
     job.c.params,
     job.c.max_retries,
 )
+_NAMES = [column.name for column in COLUMNS]
 JOINED = segment.join(job, job.c.id == segment.c.job).join(series, series.c.id == segment.c.series)
 
 _GET = Statement(select(*COLUMNS).select_from(JOINED).where(segment.c.id == _b("its_id")))
@@ -221,6 +222,9 @@ _COUNT = Statement(
     .where(segment.c.job == _b("job"))
     .group_by(segment.c.state)
 )
+_ANY_WAITING = Statement(
+    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_WAITING)).limit(1)
+)
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
 _UNDER_WAY = Statement(
     select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
@@ -277,10 +281,16 @@ class Detail:
     retry_at: Instant
 
 
+def named(row: tuple[Any, ...]) -> dict[str, Any]:
+    """The fields of a segment from a row of `COLUMNS`."""
+    values = dict(zip(_NAMES, row, strict=True))
+    values["may_turn"] = bool(values["may_turn"])
+    return values
+
+
 def of_row(row: tuple[Any, ...]) -> Segment:
     """A segment from a row of `COLUMNS`."""
-    values = {column.name: value for column, value in zip(COLUMNS, row, strict=True)}
-    return Segment(**{**values, "may_turn": bool(values["may_turn"])})
+    return Segment(**named(row))
 
 
 def add(
@@ -348,8 +358,9 @@ class Held:
         return self.direction == Direction.BACKWARD.value
 
     def at(self, cursor: Instant) -> Held:
-        """The same segment with its cursor elsewhere."""
-        return replace(self, cursor=cursor)
+        """The same segment with its cursor elsewhere. Spelled out, for `replace` takes ten times as long."""
+        its = self.start, self.end, cursor, self.direction, self.job, self.series
+        return Held(*its, self.since, self.since_at, self.has_quarantine)
 
 
 def fence(tx: Tx, lease: Lease) -> Held | None:
@@ -488,6 +499,11 @@ def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
         (cursor, end) if direction == Direction.FORWARD else (start, cursor)
         for start, end, cursor, direction in tx.rows(_UNDER_WAY, its_series=series_id)
     ]
+
+
+def has_waiting(tx: Tx, job_id: int) -> bool:
+    """Whether a segment of a job waits."""
+    return tx.one(_ANY_WAITING, job=job_id) is not None
 
 
 def has_live(tx: Tx, job_id: int) -> bool:

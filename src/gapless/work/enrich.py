@@ -122,16 +122,15 @@ class Enrich:
         """The work on one company."""
         return Valuing(self, lease, dataset)
 
-    def begin(self, lease: Lease) -> _Answers:
-        """The answers so far: of this process, if the company had to wait, else none."""
+    def begin(self, tx: Tx, lease: Lease) -> _Answers:
+        """The events to value, and the answers so far: of this process, if the company had to wait, else none."""
         now = self.clock.now()
         with self._lock:
-            known = self._waiting.pop(lease.segment.id, None)
+            known = self._waiting.get(lease.segment.id)
         if known is not None and now - known.begun < FRESH:
             return known
         params = msgspec.json.decode(lease.segment.params, type=Params)
-        with self.store.read() as tx:
-            listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
+        listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
         oldest = moment(listed[0].time).date() if listed else moment(now).date()
         return _Answers(begun=now, since=oldest - LOOK_BACK, events=listed)
 
@@ -172,8 +171,11 @@ class Valuing:
         return self._stretches.shape
 
     def look(self, tx: Tx, lease: Lease, now: Instant, suspects: Sequence[Span] = ()) -> Left:
-        """Whether the company was gone over."""
-        return self._stretches.look(tx, lease, now, suspects)
+        """Whether the company was gone over; if not, its events."""
+        left = self._stretches.look(tx, lease, now, suspects)
+        if left.spans and self._answers is None:
+            self._answers = self._chore.begin(tx, lease)
+        return left
 
     def ask(self, left: Left, series: str, window: Window, now: Instant) -> Asked | None:
         """The next question."""
@@ -181,7 +183,8 @@ class Valuing:
 
     def fetch(self, asked: Asked) -> Page:
         """Ask the next question; after the last one, compute."""
-        answers = self._answers = self._answers or self._chore.begin(self._lease)
+        answers = self._answers
+        assert answers is not None
         if answers.events and answers.place < len(self._chore.endpoints):
             self._chore.put_aside(self._lease, answers)
             self._ask_next(answers)
@@ -200,7 +203,6 @@ class Valuing:
             return Left(spans=[asked.ask.span], is_backward=asked.is_backward, given_up=[])
         left = self._stretches.keep(asked, page, lease, now, requests=answers.requests, also=also)
         self._chore.forget(lease)
-        self._answers = None
         return left
 
     def cut(self, page: Page, asked: Asked) -> Page:
