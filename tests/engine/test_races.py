@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -18,12 +17,13 @@ from gapless.core.page import Ask, Page, Shape
 from gapless.core.segment import SegmentState
 from gapless.core.span import MINUTE, Span
 from gapless.engine.catalogue import Catalogue
-from gapless.engine.claims import Ready
+from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, LEASE, Identity, Watch
 from gapless.engine.runner import Runner
-from gapless.store import claims, events, jobs, pages, quarantine, queues, segments, series
+from gapless.store import claims, jobs, pages, quarantine, queues, segments, series
 from gapless.testing.factories import CANDLES, MORNING, make_page, make_wish, minute, minutes, read, write
+from gapless.testing.fleet import eventually
 from gapless.work.collect import Collect
 
 
@@ -277,23 +277,46 @@ def test_a_page_waits_for_nobody_who_holds_its_job(postgresql_store):
     assert engine.state(job) == JobState.DONE
 
 
-def test_who_is_not_the_last_ends_beside_others(postgresql_store):
-    """Pages that end segments of one job share it while something waits; whoever may be the last has it alone."""
+def test_what_cannot_be_done_here_stands_in_nobodys_way(store):
+    """A worker of an older version meets a kind it does not know: the page before is kept, the job behind goes on."""
+    engine = Engine(store)
+    span = minutes(0, 100)
+    first, strange, last = (engine.make(span, series=(name,)) for name in ("KRW-BTC", "KRW-ETH", "KRW-XRP"))
+    store.write(lambda tx: tx.cursor.execute(f"UPDATE job SET kind = 'validate' WHERE id = {strange}"))
+    runner = Runner(store, engine.catalogue, engine.jobs, engine.clock, Backoff(first=0.0, retries=0), seed=1)
+    parts = {"store": store, "jobs": engine.jobs, "clock": engine.clock, "work": runner.work}
+    taker = Taker(**parts, queue="backfill", worker="worker")
+    ready = taker.take()
+    while ready is not None:
+        ready = runner.run(ready, threading.Event(), then=taker.next).next or taker.take()
+    assert [engine.state(job) for job in (first, strange, last)] == [JobState.DONE, JobState.RUNNING, JobState.DONE]
+    (waits,) = read(store, segments.of_job, strange)
+    assert (waits.segment.state, waits.segment.attempts) == ("waiting", 0)
+    assert "bring all workers to one version" in waits.error
+    assert waits.retry_at > engine.clock.now()
+
+
+def test_what_is_cut_off_beside_a_cancel_is_cancelled_too(postgresql_store):
+    """The order waits for the slot that cuts its victim, and does not see the new part at once."""
     store = postgresql_store
     engine = Engine(store)
-    job = engine.make(minutes(0, 400))
+    job = engine.make(minutes(0, 100))
     lease = engine.claim()
-    with held(store, jobs.share, job):
-        engine.run(lease, most=1)
-    assert Counter(one.segment.state for one in read(store, segments.of_job, job)) == {"done": 1, "waiting": 1}
-    lease = engine.claim()
-    with held(store, jobs.share, job):
-        engine.run(lease, most=1)
-        assert engine.state(job) == JobState.RUNNING
-    assert engine.left(job) == 0
-    engine.run(engine.claim())
-    assert engine.state(job) == JobState.DONE
-    assert [one.name for one in read(store, events.of_job, job)].count("job.done") == 1
+
+    with held(store, segments.steal, lease, minute(50), "test/candle"):
+        cancelling = threading.Thread(target=engine.jobs.cancel, args=(job,))
+        cancelling.start()
+        eventually(lambda: _waits_for_a_lock(store), "it waits")
+    cancelling.join()
+    assert {one.segment.state for one in read(store, segments.of_job, job)} == {"cancelled"}
+
+
+def _waits_for_a_lock(store) -> bool:
+    with store.read() as tx:
+        tx.cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return tx.cursor.fetchone()[0] > 0
 
 
 def test_a_claim_that_may_not_wait_passes_a_queue_that_another_has_locked(postgresql_store):

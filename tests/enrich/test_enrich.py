@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +25,11 @@ from gapless.core.job import JobState
 from gapless.core.span import instant
 from gapless.core.valuation import VALUES
 from gapless.sandbox.fmp.world import World
+from gapless.sources.fmp import Fmp
 from gapless.store import payloads, series
 from gapless.store.sqlite import dbapi
 from gapless.testing.dart import MovedClock
+from gapless.testing.fleet import eventually
 from gapless.testing.fmp import NOW, fmp_settings
 
 #: Before events were compared with their sector.
@@ -202,6 +205,39 @@ def test_a_company_that_had_to_wait_keeps_its_answers(sqlite_history, fmp):
     assert len(asked(fmp)) == 4
     assert sqlite_history.run(job.id).wait() == JobState.DONE
     assert set(asked(fmp).values()) == {1}
+
+
+def test_two_who_ask_for_one_company_share_no_answers(sqlite_history, fmp):
+    """Cancelled and retried while a question was out: its late answer must not count as one of the new questions."""
+    history, out, late = sqlite_history, threading.Event(), threading.Event()
+    add(history)
+    source = history.catalogue.sources[Fmp.name]
+    ask = source.ask
+
+    def held(endpoint: Any, *more: Any) -> Any:
+        part = ask(endpoint, *more)
+        if endpoint.name == "income" and not out.is_set():
+            out.set()
+            assert late.wait(30)
+        return part
+
+    source.ask = held
+    job = history.create(enriching.wish(history, owner(), ["AAPL"])).job
+    running = history.run(job.id)
+    assert out.wait(30)
+    history.jobs.cancel(job.id)
+    history.jobs.retry(job.id)
+    eventually(lambda: max(asked(fmp).values()) == 2 and len(asked(fmp)) > 3, "it is asked anew")
+    late.set()
+    assert running.wait() == JobState.DONE
+    assert all(one["pbr"] is not None for one in stored(history, "AAPL"))
+
+
+def test_a_date_that_stands_for_none_harms_nobody(sqlite_history, fmp):
+    """0001-01-01 is what many databases say for "unknown"; nothing can be computed for it, and others go on."""
+    add(sqlite_history, [row(1, "AAPL", "2024-01-02"), row(2, "KEPT", "0001-01-01"), row(3, "MSFT", "2024-01-02")])
+    run(sqlite_history)
+    assert [stored(sqlite_history, name)[0]["valued_at"] is not None for name in ("AAPL", "MSFT")] == [True, True]
 
 
 # Sectors

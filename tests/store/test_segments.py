@@ -81,6 +81,9 @@ def test_a_job_of_another_class_moves_in_the_queue(store):
     write(store, segments.hurry, second.id, place)
     assert read(store, claims.peek, "backfill", MORNING) == (place, Priority.HIGH)
     assert claimed_jobs(store, 2) == [second.id, first.id]
+    # What is given back later takes the new place, too.
+    write(store, segments.hurry, second.id, first.turn + 1)
+    assert {one.segment.turn for one in read(store, segments.of_job, second.id)} == {first.turn + 1}
 
 
 def test_queues_have_their_own_segments(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from gapless.store.schema import metadata
 from gapless.store.sqlite import SQLite, dbapi, is_safe_version
 from gapless.store.store import HEAD, Store, open_store
 from gapless.testing.factories import MORNING, read, write
+from gapless.testing.fleet import eventually
 
 
 def note(tx: Tx, message: str) -> None:
@@ -47,6 +49,66 @@ def engine_of(store: Store) -> Engine:
     if store.database.name == "sqlite":
         return create_engine("sqlite://", creator=store.database.connect, module=dbapi, poolclass=NullPool)
     return create_engine("postgresql+psycopg://", creator=store.database.connect, poolclass=NullPool)
+
+
+# Ctrl-C
+
+
+def test_a_ctrl_c_in_a_group_is_for_one_alone(sqlite_store):
+    """Pages that are committed together with what a notebook's user breaks off are committed all the same."""
+    store, under_way, go_on = sqlite_store, threading.Event(), threading.Event()
+
+    def first(tx: Tx) -> None:
+        note(tx, "first")
+        under_way.set()
+        assert go_on.wait(30)
+
+    def broken(tx: Tx) -> None:
+        note(tx, "broken off")
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(4) as pool:
+        leading = pool.submit(store.write, first)
+        assert under_way.wait(30)
+        waiting = [pool.submit(store.write, work) for work in (broken, lambda tx: note(tx, "beside it"))]
+        eventually(lambda: len(store.database._waiting) == 2, "both wait")
+        go_on.set()
+        leading.result()
+        with pytest.raises(KeyboardInterrupt):
+            waiting[0].result()
+        waiting[1].result()
+    store.write(lambda tx: note(tx, "after it"))
+    assert set(notes(store)) == {"first", "beside it", "after it"}
+
+
+def test_a_ctrl_c_while_waiting_leaves_no_gap_in_the_queue(sqlite_store):
+    """Whoever waits for his turn to write and goes must not be the one whom the others wait for."""
+    store, under_way = sqlite_store, threading.Event()
+
+    def first(tx: Tx) -> None:
+        under_way.set()
+        eventually(lambda: len(store.database._waiting) == 2, "two wait")
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        eventually(lambda: len(store.database._waiting) == 1, "one has gone")
+
+    def second() -> None:
+        eventually(lambda: len(store.database._waiting) == 1, "one waits")
+        store.write(lambda tx: note(tx, "second"))
+
+    # What Ctrl-C does; processes of xdist ignore SIGINT itself.
+    usual = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            running = pool.submit(store.write, first)
+            assert under_way.wait(30)
+            other = pool.submit(second)
+            with pytest.raises(KeyboardInterrupt):
+                store.write(lambda tx: note(tx, "never"))
+            running.result()
+            other.result()
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
+    assert notes(store) == ["second"]
 
 
 # The schema

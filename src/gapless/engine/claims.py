@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gapless.core.clock import Clock
+from gapless.core.errors import LeaseLost, StoreError
 from gapless.core.segment import Lease
+from gapless.core.span import Instant
 from gapless.engine.jobs import Jobs
 from gapless.store import claims
 from gapless.store.database import Tx
@@ -26,8 +28,9 @@ class Ready:
     """A segment in the hands of a slot, its work, and what it missed when it was taken."""
 
     lease: Lease
-    work: Work
-    left: Left
+    #: Or why this process cannot do it.
+    work: Work | Exception
+    left: Left | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,19 @@ class Taker:
             lease = claims.claim(tx, self.queue, self.worker, now, only=self.only, waits=waits and not passed)
             if lease is None:
                 return None, passed
-            work = self.work(lease)
-            left = work.look(tx, lease, now)
-            if left.spans or not self.jobs.pass_over(tx, lease, now):
-                return Ready(lease, work, left), passed
+            ready = self._look(tx, lease, now)
+            if ready.left is None or ready.left.spans or not self.jobs.pass_over(tx, lease, now):
+                return ready, passed
         return None, PASSED
+
+    def _look(self, tx: Tx, lease: Lease, now: Instant) -> Ready:
+        """The work on a segment. What cannot be done here must not spoil the transaction: everybody would meet it."""
+        try:
+            work = self.work(lease)
+            return Ready(lease, work, work.look(tx, lease, now))
+        except (StoreError, LeaseLost):
+            raise
+        except Exception as error:
+            if self.store.database.explain(error) is not None:
+                raise
+            return Ready(lease, error, None)

@@ -238,16 +238,13 @@ class Jobs:
     def end_within(self, tx: Tx, lease: Lease) -> bool:
         """End a segment in the transaction that has completed it, under its fence.
 
-        Whoever leaves a waiting segment behind is not the last, and shares the job with others that end. False when it
-        is locked just now: whoever ends a segment takes the job first, so nobody may wait here.
+        False when its job is locked just now: whoever ends a segment takes the job first, so nobody may wait here.
         """
-        its_job, now = lease.segment.job, self._clock.now()
-        is_last = not (jobs.share(tx, its_job) and segments.has_waiting(tx, its_job))
-        if is_last and not jobs.hold(tx, its_job, waits=False):
+        if not jobs.hold(tx, lease.segment.job, waits=False):
             return False
+        now = self._clock.now()
         segments.end(tx, lease, SegmentState.DONE, now)
-        if is_last:
-            self._settle(tx, its_job, now)
+        self._settle(tx, lease.segment.job, now)
         return True
 
     def pass_over(self, tx: Tx, lease: Lease, now: Instant) -> bool:

@@ -25,6 +25,7 @@ from gapless.core.errors import (
     TooMuch,
     TryAgain,
     UnknownSeries,
+    UsageError,
 )
 from gapless.core.job import Kind, Queue, is_point_in_time
 from gapless.core.pacing import PATIENCE, Backoff, Lane, Later, Limit
@@ -49,6 +50,8 @@ Then = Callable[[Tx], Ready | None]
 
 #: Segments whose windows are kept in mind after they were given back.
 LEARNED = 1_000
+#: After that what this process cannot do is offered again: to a newer version, or with other settings.
+UNFIT = 15 * SECOND
 _LANES = {Queue.LIVE: Lane.LIVE, Queue.DAILY: Lane.DAILY}
 log = structlog.get_logger("gapless.runner")
 
@@ -147,7 +150,10 @@ class Runner:
         """
         lease, ran = ready.lease, Ran()
         try:
-            self._run(ready, stop, ran, most, then)
+            if isinstance(ready.work, Exception):
+                self._decline(lease, ready.work)
+            else:
+                self._run(self._start(lease, ready.work, ready.left, stop, then), ran, most)
         except LeaseLost:
             log.info("lease.lost", segment=lease.segment.id, job=lease.segment.job)
         except StoreError:
@@ -157,9 +163,15 @@ class Runner:
             self._end(lease, SegmentState.FAILED, f"a fault in gapless: {type(error).__name__}: {error}", 0)
         return ran
 
-    def _run(self, ready: Ready, stop: threading.Event, ran: Ran, most: int | None, then: Then) -> None:
-        run = self._start(ready, stop, then)
-        while not stop.is_set() and (most is None or ran.sent < most or run.is_midway):
+    def _decline(self, lease: Lease, why: Exception) -> None:
+        """Give a segment back that another version or other settings can do; raises what is a fault of ours."""
+        if not isinstance(why, UsageError):
+            raise why
+        retry_at = self._clock.now() + UNFIT
+        self._store.write(lambda tx: segments.release(tx, lease, retry_at=retry_at, error=str(why)))
+
+    def _run(self, run: _Run, ran: Ran, most: int | None) -> None:
+        while not run.stop.is_set() and (most is None or ran.sent < most or run.is_midway):
             try:
                 asked = self._next(run)
             except UnknownSeries as error:
@@ -211,8 +223,7 @@ class Runner:
         dataset = self._catalogue.dataset(lease.segment.dataset)
         return self._catalogue.limit(dataset, Kind(lease.segment.kind))
 
-    def _start(self, ready: Ready, stop: threading.Event, then: Then) -> _Run:
-        lease, work = ready.lease, ready.work
+    def _start(self, lease: Lease, work: Work, left: Left | None, stop: threading.Event, then: Then) -> _Run:
         learned = self._learned.pop(lease.segment.id, None)
         if learned is None or lease.epoch != learned.epoch + 1:
             # Whoever had it in between may have got further.
@@ -220,7 +231,7 @@ class Runner:
         return _Run(
             lease=lease,
             then=then,
-            left=ready.left,
+            left=left,
             stop=stop,
             work=work,
             limit=self.limit(lease),

@@ -239,6 +239,9 @@ class Worker:
                     continue
             except GaplessError as error:
                 self._fail(error)
+            except Exception:
+                # A slot that died unseen would leave its work to nobody.
+                log.exception("slot.crashed", queue=slot.queue)
             self._bell.wait(slot.queue, heard, self._bell.idle)
         self._bell.leave()
         self._store.database.release()
@@ -340,7 +343,7 @@ class Worker:
         self._store.database.release()
 
     def _look(self) -> None:
-        """Stop what was paused, cancelled, taken away, given another rate, or must make room for a higher class."""
+        """Stop what was paused, cancelled, taken away, given another rate or place, or must make room for others."""
         running = [(slot, slot.lease, slot.stop) for slot in self._slots]
         with self._store.read() as tx:
             held = segments.held_by(tx, self.watch.me.id)
@@ -351,11 +354,15 @@ class Worker:
         for slot, lease, stop in running:
             if lease is None or stop is None or slot.lease is not lease:
                 continue
-            epoch, state, rate = held.get(lease.segment.id, (-1, "", None))
-            if epoch == lease.epoch and state == JobState.PENDING:
+            its, mine = held.get(lease.segment.id), lease.segment
+            if its is None or its.epoch != lease.epoch:
+                stop.set()
+                continue
+            if its.job_state == JobState.PENDING:
                 # Paused and resumed before we looked: we have not stopped, so the job runs.
-                self._store.write(partial(jobs.move, job_id=lease.segment.job, verb="claim", now=now))
-            if epoch != lease.epoch or state not in (JobState.RUNNING, JobState.PENDING) or rate != lease.segment.rate:
+                self._store.write(partial(jobs.move, job_id=mine.job, verb="claim", now=now))
+            is_active = its.job_state in (JobState.RUNNING, JobState.PENDING)
+            if not is_active or (its.job_rate, its.turn) != (mine.rate, mine.turn):
                 stop.set()
         if self._ranges:
             # Without slots of its own the caller's thread runs what is held (`Gapless.step`).
@@ -363,12 +370,12 @@ class Worker:
         self._yield(running, waiting, last)
         self._grow(running, {queue: first for queue, first in waiting.items() if queue not in last})
 
-    def _abandon(self, held: dict[int, tuple[int, str, float | None]], running: set[int]) -> None:
+    def _abandon(self, held: dict[int, segments.HeldBy], running: set[int]) -> None:
         """Give back what the database says we hold, but no slot runs: its slot met an error of the database.
 
         Only at the second look: a slot takes its lease up a moment after the claim.
         """
-        orphans = {one: epoch for one, (epoch, _, _) in held.items() if one not in running}
+        orphans = {one: its.epoch for one, its in held.items() if one not in running}
         for one, epoch in orphans.items():
             if self._orphans.get(one) == epoch:
                 self._store.write(partial(segments.abandon, segment_id=one, epoch=epoch))

@@ -25,7 +25,6 @@ _LOCK = Statement(select(*_COLUMNS).where(job.c.id == _b("its_id")).with_for_upd
 _hold = select(job.c.id).where(job.c.id == _b("its_id"))
 _HOLD = Statement(_hold.with_for_update())
 _TRY_HOLD = Statement(_hold.with_for_update(skip_locked=True))
-_TRY_SHARE = Statement(_hold.with_for_update(read=True, skip_locked=True))
 _BY_WISH = Statement(select(*_COLUMNS).where(job.c.wish == _b("its_wish"), among(job.c.state, _UNFINISHED)))
 _AT_WORK = Statement(
     select(*_COLUMNS)
@@ -122,14 +121,6 @@ def hold(tx: Tx, job_id: int, *, waits: bool = True) -> bool:
     if tx.name == "sqlite":
         return True
     return tx.one(_HOLD if waits else _TRY_HOLD, its_id=job_id) is not None
-
-
-def share(tx: Tx, job_id: int) -> bool:
-    """Hold a job together with others that do: nobody can take or change its row meanwhile.
-
-    False where somebody has it alone.
-    """
-    return tx.name == "sqlite" or tx.one(_TRY_SHARE, its_id=job_id) is not None
 
 
 def hold_wish(tx: Tx, wish_key: str) -> None:

@@ -215,15 +215,12 @@ _REVIVE = Statement(
     .values(state=_WAITING, attempts=0, retry_at=0, error="", epoch=segment.c.epoch + 1, ended_at=None)
 )
 _HURRY = Statement(
-    update(segment).where(segment.c.job == _b("its_job"), segment.c.state == word(_WAITING)).values(turn=_b("its_turn"))
+    update(segment).where(segment.c.job == _b("its_job"), among(segment.c.state, LIVE)).values(turn=_b("its_turn"))
 )
 _COUNT = Statement(
     select(segment.c.state, func.count(), func.sum(segment.c.rows), func.sum(segment.c.requests))
     .where(segment.c.job == _b("job"))
     .group_by(segment.c.state)
-)
-_ANY_WAITING = Statement(
-    select(segment.c.id).where(segment.c.job == _b("job"), segment.c.state == word(_WAITING)).limit(1)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
 _UNDER_WAY = Statement(
@@ -232,7 +229,7 @@ _UNDER_WAY = Statement(
     )
 )
 _HELD_BY = Statement(
-    select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate)
+    select(segment.c.id, segment.c.epoch, job.c.state, job.c.rate, segment.c.turn)
     .select_from(segment.join(job, job.c.id == segment.c.job))
     .where(segment.c.worker == _b("its_worker"))
 )
@@ -267,6 +264,16 @@ _STOPPED_BY = Statement(
     )
     .order_by(segment.c.job)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """A segment that a worker holds, as its slot has to obey."""
+
+    epoch: int
+    job_state: str
+    job_rate: float | None
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +483,8 @@ def rescue_orphans(tx: Tx) -> list[tuple[int, int]]:
 def cancel(tx: Tx, job_id: int, now: Instant) -> None:
     """End the live segments of a job; whoever works on one is fenced off."""
     tx.run(_CANCEL, its_job=job_id, now=now)
+    # On PostgreSQL the first one may have waited for a slot that cut its victim: it does not see the new part.
+    tx.run(_CANCEL, its_job=job_id, now=now)
 
 
 def hold(tx: Tx, ids: list[int], error: str, now: Instant) -> None:
@@ -489,7 +498,7 @@ def revive(tx: Tx, job_id: int) -> int:
 
 
 def hurry(tx: Tx, job_id: int, turn: int) -> None:
-    """Give the waiting segments of a job a new place in the order of claiming."""
+    """Give the live segments of a job a new place in the order of claiming; whoever runs one gives it back."""
     tx.run(_HURRY, its_job=job_id, its_turn=turn)
 
 
@@ -499,11 +508,6 @@ def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
         (cursor, end) if direction == Direction.FORWARD else (start, cursor)
         for start, end, cursor, direction in tx.rows(_UNDER_WAY, its_series=series_id)
     ]
-
-
-def has_waiting(tx: Tx, job_id: int) -> bool:
-    """Whether a segment of a job waits."""
-    return tx.one(_ANY_WAITING, job=job_id) is not None
 
 
 def has_live(tx: Tx, job_id: int) -> bool:
@@ -531,9 +535,9 @@ def page_of_job(tx: Tx, job_id: int, most: int, skipped: int = 0) -> list[Detail
     return [Detail(of_row(row[:wide]), *row[wide:]) for row in found]
 
 
-def held_by(tx: Tx, worker: str) -> dict[int, tuple[int, str, float | None]]:
-    """Epoch, job state and job rate of every segment a worker holds."""
-    return {row[0]: (row[1], row[2], row[3]) for row in tx.rows(_HELD_BY, its_worker=worker)}
+def held_by(tx: Tx, worker: str) -> dict[int, HeldBy]:
+    """What a worker holds, by segment."""
+    return {row[0]: HeldBy(*row[1:]) for row in tx.rows(_HELD_BY, its_worker=worker)}
 
 
 def of_worker(tx: Tx, worker: str) -> list[tuple[int, int, str, Instant]]:

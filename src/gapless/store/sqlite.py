@@ -65,10 +65,12 @@ def is_safe_version() -> bool:
 
 
 class _Item(Generic[T]):
-    __slots__ = ("done", "error", "isolated", "result", "turn", "work")
+    __slots__ = ("done", "error", "isolated", "lane", "result", "turn", "work")
 
-    def __init__(self, work: Work[T], isolated: bool) -> None:
+    def __init__(self, work: Work[T], lane: deque[_Item[Any]], isolated: bool) -> None:
         self.work = work
+        #: Where it waits.
+        self.lane = lane
         self.isolated = isolated
         self.done = False
         #: Held until the work is done, or its thread is to commit it.
@@ -76,6 +78,11 @@ class _Item(Generic[T]):
         self.turn.acquire()
         self.result: T | None = None
         self.error: BaseException | None = None
+
+    def go(self) -> None:
+        """Let its thread go on, if it waits."""
+        with suppress(RuntimeError):
+            self.turn.release()
 
 
 class SQLite(Database):
@@ -92,10 +99,12 @@ class SQLite(Database):
         #: Held by whoever writes.
         self._lock = threading.Lock()
         self._mutex = threading.Lock()
-        #: Whether a thread is committing what waits.
-        self._is_led = False
+        #: Whose thread commits what waits.
+        self._leader: _Item[Any] | None = None
         self._urgent: deque[_Item[Any]] = deque()
         self._waiting: deque[_Item[Any]] = deque()
+        #: What is being committed.
+        self._group: list[_Item[Any]] = []
         self._writer: Any = None
         self._checkpointer: _Checkpointer | None = None
         self._commits = self._changes = 0
@@ -124,14 +133,19 @@ class SQLite(Database):
         return value
 
     def write(self, work: Work[T], *, urgent: bool = False, isolated: bool = False) -> T:
-        item = _Item(work, isolated)
-        with self._mutex:
-            (self._urgent if urgent else self._waiting).append(item)
-            leads, self._is_led = not self._is_led, True
-        if not leads:
-            item.turn.acquire()
-        while not item.done:
-            self._lead(item)
+        item = _Item(work, self._urgent if urgent else self._waiting, isolated)
+        try:
+            with self._mutex:
+                item.lane.append(item)
+                self._leader = self._leader or item
+            if self._leader is not item:
+                item.turn.acquire()
+            while not item.done:
+                self._lead(item)
+        except BaseException:
+            # Ctrl-C between two steps: nobody may wait for ever for a thread that has gone.
+            self._leave(item)
+            raise
         if item.error is not None:
             meant = self.explain(item.error)
             if meant is None:
@@ -141,53 +155,60 @@ class SQLite(Database):
 
     def _lead(self, mine: _Item[Any]) -> None:
         """Commit the next group, in which `mine` may be or not."""
-        group: list[_Item[Any]] = []
-        try:
-            with self._mutex:
-                group = self._take()
-            with self._lock:
-                self._commit(group)
-        except BaseException as error:
-            # Ctrl-C between two steps: nobody may wait for ever for a thread that has gone.
-            for one in [*group, mine]:
-                one.error = one.error or error
-            mine.done = True
-            with self._mutex, suppress(ValueError):
-                self._waiting.remove(mine)
-            raise
-        finally:
-            self._wake(group, mine)
-
-    def _wake(self, group: list[_Item[Any]], mine: _Item[Any]) -> None:
-        """Let those go whose work is done; whoever led to the end of its own work lets the next one lead."""
-        for one in group:
-            one.done = True
         with self._mutex:
-            lane = self._urgent or self._waiting
-            if mine.done and lane:
-                lane[0].turn.release()
-            elif mine.done:
-                self._is_led = False
-        for one in group:
-            if one is not mine:
-                one.turn.release()
+            self._take()
+        with self._lock:
+            self._commit()
+        with self._mutex:
+            self._wake(mine)
 
-    def _take(self) -> list[_Item[Any]]:
+    def _leave(self, mine: _Item[Any]) -> None:
+        """Wait no more; what was broken off is done by others."""
+        with self._mutex:
+            with suppress(ValueError):
+                mine.lane.remove(mine)
+            mine.done = True
+            if self._leader is mine:
+                self._wake(mine)
+            elif self._leader is not None:
+                # It may have been made the leader a moment ago, and not been told.
+                self._leader.go()
+
+    def _wake(self, mine: _Item[Any]) -> None:
+        """Let those go whose work is done; whoever led to the end of its own work lets the next one lead."""
+        while self._group:
+            one = self._group[-1]
+            if one.done:
+                one.go()
+            elif one not in one.lane:
+                one.error = None
+                one.lane.appendleft(one)
+            self._group.pop()
+        if mine.done:
+            lane = self._urgent or self._waiting
+            self._leader = lane[0] if lane else None
+            if self._leader is not None:
+                self._leader.go()
+
+    def _take(self) -> None:
         """The next works to commit together: urgent ones first, isolated ones alone."""
-        group: list[_Item[Any]] = []
-        while len(group) < GROUP:
+        while len(self._group) < GROUP:
             lane = self._urgent or self._waiting
-            if not lane or (group and (lane[0].isolated or group[0].isolated)):
+            if not lane or (self._group and (lane[0].isolated or self._group[0].isolated)):
                 break
-            group.append(lane.popleft())
-        return group
+            self._group.append(lane[0])
+            lane.popleft()
 
-    def _commit(self, group: list[_Item[Any]]) -> None:
+    def _commit(self) -> None:
         """Run the group in one transaction; an error of one rolls back only that one, an error of all fails all."""
+        group = self._group
         try:
             if self._writer is None:
                 self._writer = self._open()
             cursor = self._writer.cursor()
+            if self._writer.in_transaction:
+                # A Ctrl-C has broken it off.
+                cursor.execute("ROLLBACK")
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 for item in group:
@@ -198,9 +219,11 @@ class SQLite(Database):
                 if self._writer.in_transaction:
                     cursor.execute("ROLLBACK")
                 raise
-        except BaseException as error:  # noqa: BLE001  each waiting caller raises it
+        except Exception as error:  # noqa: BLE001  each waiting caller raises it
             for item in group:
                 item.error = item.error or error
+        for item in group:
+            item.done = True
 
     def _count(self) -> None:
         """Ask for a checkpoint after enough has been written."""

@@ -103,7 +103,8 @@ class Enrich:
         self.endpoints = endpoints
         self.write_back = write_back
         self._limit = limit
-        self._waiting: dict[int, _Answers] = {}
+        #: By segment, with the epoch under which they were got.
+        self._waiting: dict[int, tuple[int, _Answers]] = {}
         self._lock = Lock()
 
     def check(self) -> None:
@@ -126,18 +127,21 @@ class Enrich:
         """The events to value, and the answers so far: of this process, if the company had to wait, else none."""
         now = self.clock.now()
         with self._lock:
-            known = self._waiting.get(lease.segment.id)
-        if known is not None and now - known.begun < FRESH:
+            epoch, known = self._waiting.get(lease.segment.id, (0, None))
+        # Whoever had the company in between may still be asking.
+        if known is not None and epoch == lease.epoch - 1 and now - known.begun < FRESH:
             return known
         params = msgspec.json.decode(lease.segment.params, type=Params)
         listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
         oldest = moment(listed[0].time).date() if listed else moment(now).date()
-        return _Answers(begun=now, since=oldest - LOOK_BACK, events=listed)
+        since = max(oldest, date.min + LOOK_BACK) - LOOK_BACK
+        return _Answers(begun=now, since=since, events=listed)
 
     def put_aside(self, lease: Lease, answers: _Answers) -> None:
-        """Keep answers for when the company goes on."""
+        """Keep answers for when the company goes on; those of a later lease stay."""
         with self._lock:
-            self._waiting[lease.segment.id] = answers
+            if self._waiting.get(lease.segment.id, (0, None))[0] <= lease.epoch:
+                self._waiting[lease.segment.id] = lease.epoch, answers
 
     def forget(self, lease: Lease) -> None:
         """The company is done."""
