@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_config_path, user_data_path
 
 from gapless.core.errors import UsageError
+from gapless.core.pacing import LEAST_RATE, MOST_RATE
 from gapless.sources import DEFAULT_URLS, KEYS, QUOTAS, SOURCES
 
 FILE = "gapless.toml"
@@ -92,7 +93,7 @@ def load(environment: Mapping[str, str] | None = None, folder: Path | None = Non
         if f"{source}_base_url" in said:
             urls[source] = _url(source, said.pop(f"{source}_base_url"))
         if f"{source}_rate" in said:
-            rates[source] = _number(f"{source}_rate", said.pop(f"{source}_rate"), least=0) or None
+            rates[source] = _rate(f"{source}_rate", said.pop(f"{source}_rate"))
         scopes[source] = said.pop(f"{source}_scope", "")
         if source in KEYS and said.get(f"{source}_api_key"):
             keys[source] = _key(source, said.pop(f"{source}_api_key"))
@@ -211,6 +212,13 @@ def _number(name: str, text: str, *, least: float, most: float = 1e9) -> float:
     if not least <= value <= most:
         raise _wrong(name, text, f"give a number from {least:g} to {most:g}")
     return value
+
+
+def _rate(name: str, text: str) -> float | None:
+    value = _number(name, text, least=0, most=MOST_RATE)
+    if 0 < value < LEAST_RATE:
+        raise _wrong(name, text, f"give requests per second, from {LEAST_RATE:g} on, or 0 for no limit")
+    return value or None
 
 
 def _duration(name: str, text: str) -> timedelta:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gapless.app import Gapless
-from gapless.core.errors import NotAllowed
+from gapless.core.errors import NotAllowed, UsageError
 from gapless.core.job import JobState, Priority
 from gapless.core.period import parse
 from gapless.core.span import DAY, Span
@@ -152,6 +152,18 @@ def _queue(name: str) -> object:
     from gapless.core.job import Queue
 
     return Queue(name)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 0.0, -1.0, 1e-320])
+def test_a_rate_that_nobody_can_keep_is_refused(history: Gapless, rate: float) -> None:
+    """Wherever it comes from: it would fail every segment of the job, or mean no limit at all."""
+    wish = history.wish(history.dataset(MINUTES), "KRW-BTC", "2024-01-01", "2024-01-01")
+    with pytest.raises(UsageError, match="rate: "):
+        history.create(wish, rate=rate)
+    job = history.create(wish, hold=True).job
+    with pytest.raises(UsageError, match="rate: "):
+        history.jobs.set_rate(job.id, rate)
+    assert history.jobs.get(job.id).rate is None
 
 
 def test_a_rate_of_its_own_slows_a_running_job_down(history: Gapless, upbit: SandboxProcess) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from datetime import UTC, datetime
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -233,11 +235,12 @@ def test_two_who_ask_for_one_company_share_no_answers(sqlite_history, fmp):
     assert all(one["pbr"] is not None for one in stored(history, "AAPL"))
 
 
-def test_a_date_that_stands_for_none_harms_nobody(sqlite_history, fmp):
-    """0001-01-01 is what many databases say for "unknown"; nothing can be computed for it, and others go on."""
-    add(sqlite_history, [row(1, "AAPL", "2024-01-02"), row(2, "KEPT", "0001-01-01"), row(3, "MSFT", "2024-01-02")])
-    run(sqlite_history)
-    assert [stored(sqlite_history, name)[0]["valued_at"] is not None for name in ("AAPL", "MSFT")] == [True, True]
+def test_a_ticker_without_events_is_named(sqlite_history):
+    """A slip of the pen must not look like a company that is done."""
+    add(sqlite_history)
+    for more in ({}, {"overwrite": True}):
+        with pytest.raises(UsageError, match="TYPO has no events"):
+            enriching.wish(sqlite_history, owner(), ["AAPL", "TYPO"], **more)
 
 
 # Sectors
@@ -326,6 +329,8 @@ def test_an_import_keeps_values(sqlite_history, fmp):
         (row(7, "no such ticker!", "2024-01-01"), "ticker: row 7"),
         (row(7, "AAPL", "yesterday"), "time: row 7"),
         (row(7, "AAPL", "2024-01-01T10:00:00"), "--zone"),
+        (row(7, "AAPL", "0001-01-01"), "time: row 7 .* 1800"),
+        (row(7, "AAPL", "9999-12-31T23:59:00-05:00"), "time: row 7 .* 2200"),
         ({"id": 7, "ticker": "AAPL", "kind": "x"}, "time: there is no column"),
     ],
 )
@@ -334,6 +339,61 @@ def test_a_bad_row_is_named_and_nothing_is_imported(sqlite_history, bad, field):
     with pytest.raises(UsageError, match=field):
         add(sqlite_history, [*ROWS, bad])
     assert sqlite_history.series(EVENTS) == []
+
+
+def test_an_id_stands_for_one_event(history, fmp):
+    """A corrected time or ticker moves the event, and takes nobody else's place; its values are computed anew."""
+    add(history, [row(1, "AAPL", "2024-09-02T10:00:00Z"), row(2, "AAPL", "2024-05-02"), row(3, "MSFT", "2024-05-02")])
+    run(history)
+    add(history, [row(1, "AAPL", "2024-05-02T20:30:00Z"), row(3, "AAPL", "2024-05-02")])
+    assert [(one["id"], one["valued_at"] is None) for one in stored(history, "AAPL")] == [
+        ("2", False),
+        ("3", True),
+        ("1", True),
+    ]
+    assert stored(history, "MSFT") == []
+    for bad in ([row(5, "AAPL", "2024-01-02"), row(5, "MSFT", "2024-01-02")], [row(6, "AAPL", "2024-01-02", id="")]):
+        with pytest.raises(UsageError, match="id: "):
+            add(history, bad)
+
+
+def test_somebody_elses_database_that_is_away_is_no_trouble_of_ours(sqlite_url, fmp, tmp_path: Path):
+    """Values that cannot be written back now: the company is tried again and ends with that reason, others are done."""
+    mine = tmp_path / "mine.db"
+    with closing(dbapi.connect(str(mine))) as connection:
+        connection.execute("CREATE TABLE ev (eid INTEGER PRIMARY KEY, per REAL)")
+        connection.commit()
+    settings = replace(
+        fmp_settings(sqlite_url, fmp),
+        events_url=f"sqlite:///{mine}",
+        max_retries=1,
+        retry_delay=timedelta(milliseconds=10),
+    )
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as opened:
+        add(opened)
+        where = {"table": "ev", "key": "eid", "columns": {"per": "per"}}
+        made = opened.create(enriching.wish(opened, owner(), ["AAPL"], write_back=where)).job
+    away = replace(settings, events_url="postgresql://u:secret@127.0.0.1:1/x")
+    with gapless.open(settings=away, clock=MovedClock(NOW)) as opened:
+        running = opened.run(made.id)
+        assert running.wait() == JobState.FAILED
+        assert "GAPLESS_EVENTS_URL" in running.job.error
+        assert "secret" not in running.job.error
+        assert run(opened, "MSFT").state == JobState.DONE
+
+
+def test_ids_that_cannot_be_keys_hold_the_job(sqlite_url, fmp, tmp_path: Path):
+    """Who forgot --id is told so, once, and not by every company."""
+    mine = tmp_path / "mine.db"
+    with closing(dbapi.connect(str(mine))) as connection:
+        connection.execute("CREATE TABLE ev (eid INTEGER PRIMARY KEY, per REAL)")
+        connection.commit()
+    settings = replace(fmp_settings(sqlite_url, fmp), events_url=f"sqlite:///{mine}")
+    with gapless.open(settings=settings, clock=MovedClock(NOW)) as opened:
+        enriching.add(opened, ROWS, Columns(ticker="ticker", time="at", kind="kind"), origin="test")
+        ended = run(opened, write_back={"table": "ev", "key": "eid", "columns": {"per": "per"}})
+        assert ended.state == JobState.FAILED
+        assert "import again with --id" in ended.error
 
 
 def test_times_without_offset_are_of_the_zone_that_is_said(sqlite_history):

@@ -229,7 +229,10 @@ def test_a_series_may_say_which_titles_it_takes(series, word):
     assert "title:" not in words_of(series, word)
 
 
-@pytest.mark.parametrize("bad", ["삼성전자", "005930 title:", "005930 title:a||b", "005930 title:a "])
+@pytest.mark.parametrize(
+    "bad",
+    ["삼성전자", "005930 title:", "005930 title:a||b", "005930 title:a ", "005930=", "005930= title:a", "title:a"],
+)
 def test_a_filter_needs_a_name(bad):
     """An empty one would take every title."""
     assert not ARTICLES.is_series(bad)

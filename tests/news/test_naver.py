@@ -109,6 +109,13 @@ def test_the_end_of_the_list_proves_all_that_was_asked(source):
     assert page.proven == asked
 
 
+@pytest.mark.parametrize("bad", ["카카오 title:네이버", "005930=", "title:네이버"])
+def test_a_series_that_promises_what_the_search_cannot_is_refused(bad):
+    """A filter that is not applied would store other articles under its name."""
+    assert not NEWS.is_series(bad)
+    assert NEWS.is_series("005930=삼성전자 반도체")
+
+
 def test_beyond_the_newest_thousand_nothing_can_be_reached(source):
     """The provider shows no more: the series is held with what it has."""
     left = Span(NOW - 300 * DAY, NOW)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from gapless.core.errors import UsageError
+from gapless.core.errors import HoldJob, StoreError, TryAgain, UsageError
 from gapless.core.events import EVENTS, VALUED
 from gapless.core.job import Direction, Kind, Mode, Wish
 from gapless.core.pacing import Limit
@@ -35,6 +35,8 @@ URL_SETTING = "GAPLESS_EVENTS_URL"
 FIRST = instant(datetime(1970, 1, 1, tzinfo=UTC))
 #: Companies imported in one transaction.
 TOGETHER = 100
+#: Years in which an event can lie.
+FIRST_YEAR, LAST_YEAR = 1800, 2200
 _FIELDS = ("ticker", "time", "kind", "id", "origin")
 
 
@@ -72,7 +74,13 @@ def chore(app: Gapless) -> Enrich:
     def write_back(where: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
         from gapless.app.outside import write
 
-        write(app.settings.events_url, where, rows)
+        try:
+            write(app.settings.events_url, where, rows)
+        except StoreError as error:
+            # Not our own database: this company waits and is tried again, others go on.
+            raise TryAgain(error.message, source="events", hint=error.hint) from None
+        except UsageError as error:
+            raise HoldJob(error.message, source="events", hint=error.hint) from None
 
     return Enrich(app.store, fmp, app.clock, limit, write_back)
 
@@ -87,7 +95,8 @@ def read_file(path: Path) -> list[dict[str, Any]]:
         # Text stays text: a ticker such as 005930 or TRUE is no number.
         frame = pl.read_parquet(path) if path.suffix.lower() == ".parquet" else pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"file: {path} cannot be read: {error}", field="file", hint="check the file") from None
+        why = str(error).partition("\n")[0]
+        raise UsageError(f"file: {path} cannot be read: {why}", field="file", hint="check the file") from None
     return frame.to_dicts()
 
 
@@ -101,11 +110,27 @@ def add(app: Gapless, rows: Iterable[Mapping[str, Any]], columns: Columns, *, or
         found[ticker].append(event)
         total += 1
     app.dataset(EVENTS.name)
+    moved = _moved(app, found, origin) if columns.id and not columns.origin else []
     stored = 0
     listed = sorted(found.items())
     for at in range(0, len(listed), TOGETHER):
         stored += app.store.write(partial(_store, some=listed[at : at + TOGETHER]))
+    app.store.write(lambda tx: valued.remove(tx, moved))
     return Added(total, len(found), stored)
+
+
+def _moved(app: Gapless, found: Mapping[str, Sequence[Imported]], origin: str) -> list[valued.Placed]:
+    """Where events of this origin stand that have another time, kind or company now; an id stands for one event."""
+    places: dict[str, tuple[str, Instant, str]] = {}
+    for ticker, listed in found.items():
+        for one in listed:
+            place = ticker, one.time, one.kind
+            if places.setdefault(one.id, place) != place:
+                hint = "an id stands for one event: correct the rows, or leave --id away"
+                raise UsageError(f"id: {one.id!r} is said of two events", field="id", hint=hint)
+    with app.store.read() as tx:
+        stored = valued.placed(tx, origin)
+    return [one for one in stored if places.get(one.id, one.place) != one.place]
 
 
 def _store(tx: Tx, some: Sequence[tuple[str, Sequence[Imported]]]) -> int:
@@ -134,6 +159,8 @@ def _event(
     used = {getattr(columns, name) for name in _FIELDS}
     facts = msgspec.json.encode({name: row[name] for name in row if name not in used}, order="sorted", enc_hook=str)
     kind = said("kind") or "event"
+    if columns.id and not said("id"):
+        raise UsageError(f"id: row {number} has none", field="id", hint="give each event an id, or leave --id away")
     key = said("id") or hashlib.blake2b(facts, digest_size=8).hexdigest()
     event = Imported(
         time=time,
@@ -160,13 +187,22 @@ def _time(value: object, zone: ZoneInfo | None, ticker: str, number: int) -> tup
             raise UsageError(
                 f"time: row {number} has {value!s} without an offset", field="time", hint="say its zone with --zone"
             )
+        _check_year(told, number)
         return instant(told if told.tzinfo else told.replace(tzinfo=zone)), "exact"
     if isinstance(told, date):
+        _check_year(told, number)
         place = zone or ZoneInfo(exchange_of(ticker).zone)
         return instant(datetime(told.year, told.month, told.day, tzinfo=place)), "day"
     raise UsageError(
         f"time: row {number} has {value!r}", field="time", hint="give ISO dates: 2024-05-02T16:30:00-04:00"
     )
+
+
+def _check_year(told: date, number: int) -> None:
+    """0001-01-01 and 9999-12-31 stand for "unknown" in many a database."""
+    if not FIRST_YEAR <= told.year <= LAST_YEAR:
+        hint = f"give a date from {FIRST_YEAR} to {LAST_YEAR}, or leave the row out"
+        raise UsageError(f"time: row {number} has {told.isoformat()}", field="time", hint=hint)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -187,8 +223,13 @@ def wish(
     """The wish to value the events of some companies, or of all that have events without values."""
     dataset = app.dataset(EVENTS.name)
     with app.store.read() as tx:
+        every = {name for name, _ in valued.companies(tx, all_of_them=True)} if tickers else set()
         waiting = [name for name, _ in valued.companies(tx, all_of_them=overwrite)]
     names = list(app.catalogue.series(dataset, list(tickers))) if tickers else waiting
+    strange = [name for name in names if tickers and name not in every]
+    if strange:
+        hint = "`gapless enrich import` adds some; check the ticker"
+        raise UsageError(f"tickers: {strange[0]} has no events", field="tickers", hint=hint)
     unknown = [] if overwrite else [name for name in names if name not in set(waiting)]
     names = [name for name in names if name not in set(unknown)]
     if not names:

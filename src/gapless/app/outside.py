@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, bindparam, create_en
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
-from gapless.core.errors import StoreError, UsageError
+from gapless.core.errors import HoldJob, StoreError, UsageError
 from gapless.store.sqlite import dbapi
 
 SETTING = "GAPLESS_EVENTS_URL"
@@ -60,9 +60,17 @@ def write(url: str, where: Mapping[str, Any], values: Sequence[Mapping[str, Any]
             .where(key == bindparam("its_key"))
             .values({column: bindparam(f"new_{name}") for name, column in columns.items()})
         )
+        try:
+            keys = [kind(one["id"]) for one in values]
+        except ValueError:
+            told = f"{where['table']}.{where['key']} is a number, and the ids that were imported are none"
+            raise HoldJob(told, source="events", hint="import again with --id") from None
         connection.execute(
             statement,
-            [{"its_key": kind(one["id"])} | {f"new_{name}": one[name] for name in columns} for one in values],
+            [
+                {"its_key": its} | {f"new_{name}": one[name] for name in columns}
+                for its, one in zip(keys, values, strict=True)
+            ],
         )
         connection.commit()
 
@@ -91,6 +99,9 @@ def _connected(url: str) -> Iterator[Connection]:
     try:
         with _engine(url).connect() as connection:
             yield connection
+    except ImportError as error:
+        hint = "install the driver of that database, or export the table to a file"
+        raise UsageError(f"{SETTING}: {error}", field=SETTING, hint=hint) from None
     except SQLAlchemyError as error:
         # Of the driver's words only the first line: others may repeat values.
         said = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0][:200]

@@ -347,7 +347,8 @@ def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
         )
     if state not in (JobState.DONE, JobState.PAUSED):
         ways = f"`gapless jobs retry {job.id} --here` takes exactly what is left"
-        err.print(f"job {job.id} is {job.state}: {job.error}; {ways}", style="red", highlight=False, markup=False)
+        why = job.error and f": {job.error}"
+        err.print(f"job {job.id} is {job.state}{why}; {ways}", style="red", highlight=False, markup=False)
     return state
 
 

@@ -244,7 +244,7 @@ def budget(json: AsJson = False, database: Database = None) -> None:
 
 def sandbox(
     ctx: typer.Context,
-    provider: Annotated[str, typer.Argument(help="Provider to play: upbit, opendart or krx.")],
+    provider: Annotated[str, typer.Argument(help="Provider to play: upbit, opendart, krx, fmp, gdelt or naver.")],
     port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.")] = 8640,
 ) -> None:
     """Play a provider on this machine: a real HTTP server with seeded data, limits and faults."""

@@ -16,7 +16,7 @@ from typing import TypeVar
 from gapless.core.actor import ENGINE, Actor
 from gapless.core.clock import Clock
 from gapless.core.dataset import Dataset
-from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound
+from gapless.core.errors import GaplessError, LeaseLost, NotAllowed, NotFound, UsageError
 from gapless.core.grid import cells
 from gapless.core.job import (
     MOVES,
@@ -31,6 +31,7 @@ from gapless.core.job import (
     Wish,
     is_point_in_time,
 )
+from gapless.core.pacing import LEAST_RATE, MOST_RATE
 from gapless.core.plan import SegmentPlan, SeriesPlan
 from gapless.core.segment import Lease, Segment, SegmentState
 from gapless.core.span import DOOM, Instant, Span, subtract, union
@@ -67,6 +68,12 @@ class Made:
 
     job: Job
     adopted: bool
+
+
+def _check_rate(rate: float | None) -> None:
+    if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
+        hint = f"give requests per second, from {LEAST_RATE:g} to {MOST_RATE:g}"
+        raise UsageError(f"rate: {rate:g} cannot be kept to", field="rate", hint=hint)
 
 
 class Jobs:
@@ -121,6 +128,7 @@ class Jobs:
     ) -> Callable[[Tx], Made]:
         """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
         bounds.check()
+        _check_rate(rate)
         assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
@@ -477,6 +485,7 @@ class Jobs:
 
     def set_rate(self, job_id: int, rate: float | None) -> Job:
         """Change how many requests a second a job may send; None leaves it to the source's budget."""
+        _check_rate(rate)
 
         def write(tx: Tx) -> Job:
             before = self._require(tx, job_id).rate

@@ -17,6 +17,8 @@ from gapless.core.dataset import Column, Directory, Type
 STOCK = r"\d[0-9A-Z]{5}"
 #: Ends the query of a series: only articles with one of these names in their title are taken, `title:삼성전자|삼전`.
 TITLE = " title:"
+#: A series has words to ask for: neither `005930=` nor `title:NAME` alone has any.
+WORDS = rf"(?!{STOCK}=(?: |$)|title:)"
 _OVERRIDE = re.compile(rf"{STOCK}=(.+)")
 _MARKUP = re.compile(r"</?b>")
 

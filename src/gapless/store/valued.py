@@ -64,6 +64,22 @@ class Valued:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an event stands."""
+
+    series: int
+    company: str
+    time: Instant
+    kind: str
+    id: str
+
+    @property
+    def place(self) -> tuple[str, Instant, str]:
+        """Company, time and kind."""
+        return self.company, self.time, self.kind
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """An event and how far from the median of its sector it is, if that can be told; `basis` is JSON."""
 
@@ -91,6 +107,27 @@ def of_company(tx: Tx, series: int, *, all_of_them: bool) -> list[Event]:
         f"SELECT {micros}, kind, id FROM {EVENTS.table} WHERE series = {mark}{only} ORDER BY 1, 2, 3", (series,)
     )
     return [Event(int(time), str(kind), str(key)) for time, kind, key in tx.cursor.fetchall()]
+
+
+def placed(tx: Tx, origin: str) -> list[Placed]:
+    """The events of one origin."""
+    mark, time = ("?", "e.time") if tx.name == "sqlite" else ("%s", _micros("e.time"))
+    tx.cursor.execute(
+        f"SELECT e.series, s.name, {time}, e.kind, e.id FROM {EVENTS.table} AS e JOIN series AS s ON s.id = e.series"
+        f" WHERE e.origin = {mark}",
+        (origin,),
+    )
+    return [Placed(int(row[0]), str(row[1]), int(row[2]), str(row[3]), str(row[4])) for row in tx.cursor.fetchall()]
+
+
+def remove(tx: Tx, gone: Sequence[Placed]) -> None:
+    """Take events away."""
+    mark, time = ("?", "?") if tx.name == "sqlite" else ("%s", f"{_EPOCH} + %s * interval '1 microsecond'")
+    if gone:
+        tx.cursor.executemany(
+            f"DELETE FROM {EVENTS.table} WHERE series = {mark} AND time = {time} AND kind = {mark} AND id = {mark}",
+            [(one.series, one.time, one.kind, one.id) for one in gone],
+        )
 
 
 def companies(tx: Tx, *, all_of_them: bool) -> list[tuple[str, int]]:

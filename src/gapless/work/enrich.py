@@ -134,8 +134,7 @@ class Enrich:
         params = msgspec.json.decode(lease.segment.params, type=Params)
         listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
         oldest = moment(listed[0].time).date() if listed else moment(now).date()
-        since = max(oldest, date.min + LOOK_BACK) - LOOK_BACK
-        return _Answers(begun=now, since=since, events=listed)
+        return _Answers(begun=now, since=oldest - LOOK_BACK, events=listed)
 
     def put_aside(self, lease: Lease, answers: _Answers) -> None:
         """Keep answers for when the company goes on; those of a later lease stay."""

@@ -54,7 +54,7 @@ ARTICLES = Dataset(
     earliest=instant(datetime(2017, 1, 1, tzinfo=UTC)),
     example='005930, 005930="Samsung Electronics" or "Samsung Electronics" title:삼성전자',
     # The query is printable ASCII: other words find nothing. Titles are Korean.
-    pattern=r"(?! )(?:(?! title:)[ -~]){1,200}(?<! )(?: title:[^\s|]+(?:[ |][^\s|]+){0,9})?",
+    pattern=articles.WORDS + r"(?! )(?:(?! title:)[ -~]){1,200}(?<! )(?: title:[^\s|]+(?:[ |][^\s|]+){0,9})?",
     directory=articles.names_in("corp_eng_name", articles.TITLE),
     period=timedelta(minutes=15),
 )

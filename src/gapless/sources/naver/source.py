@@ -60,7 +60,8 @@ NEWS = Dataset(
     settle=timedelta(minutes=10),
     zone="Asia/Seoul",
     example="005930, 005930=삼성전자 or 삼성전자 반도체",
-    pattern=r"[^\s\n](?:[^\n]{0,98}[^\s\n])?",
+    # It has no `title:`: what a list leaves out would look like its end.
+    pattern=articles.WORDS + r"(?!.* title:)[^\s\n](?:[^\n]{0,98}[^\s\n])?",
     directory=articles.names_in("corp_name"),
     period=timedelta(hours=1),
 )
