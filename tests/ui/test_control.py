@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from gapless.testing.rooms import Room
 
@@ -74,6 +74,46 @@ def test_two_tabs_see_the_same(room: Room, contexts: Callable[..., BrowserContex
     yours.get_by_role("button", name="취소").click()
     yours.get_by_role("dialog").get_by_role("button", name="취소").click()
     expect(mine.locator("tr.r")).to_contain_text("Cancelled")
+
+
+def test_nothing_is_missed_while_a_page_opens(room: Room, contexts: Callable[..., BrowserContext]):
+    """A change after the page has read the job, told to others before the page listens."""
+    job = room.job(rate=2.0)
+    mine, yours = contexts(room).new_page(), contexts(room).new_page()
+    mine.goto("/jobs")
+    expect(mine.locator("tr.r")).to_contain_text("Running")
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        assert answer.json()["state"] == "running"
+        room.history.jobs.pause(job.id)
+        expect(mine.locator("tr.r")).to_contain_text("Paused")
+        route.fulfill(response=answer)
+
+    yours.route(re.compile(f"/api/batch/jobs/{job.id}$"), answer_late, times=1)
+    yours.goto(f"/jobs/{job.id}")
+    expect(yours.locator("#state")).to_contain_text("Paused")
+
+
+def test_what_is_told_while_a_list_is_read_counts(room: Room, contexts: Callable[..., BrowserContext]):
+    """The list that comes late does not show again what has changed."""
+    job = room.job(rate=2.0)
+    mine, yours = contexts(room).new_page(), contexts(room).new_page()
+    mine.goto("/jobs")
+    yours.goto("/jobs")
+    expect(yours.locator("tr.r")).to_contain_text("Running")
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        assert answer.json()["jobs"][0]["state"] == "running"
+        room.history.jobs.pause(job.id)
+        expect(mine.locator("tr.r")).to_contain_text("Paused")
+        expect(yours.locator("#k-running")).to_contain_text("0")
+        route.fulfill(response=answer)
+
+    yours.route(re.compile("/api/batch/jobs[?].*q=KRW"), answer_late, times=1)
+    yours.get_by_role("searchbox").fill("KRW")
+    expect(yours.locator("tr.r")).to_contain_text("Paused")
 
 
 def test_a_page_outlives_the_server(settings, look: Look):

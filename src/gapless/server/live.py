@@ -2,7 +2,8 @@
 
 Every message carries `boot` (this run of the server) and `rev`, which counts up by one with each message of topic
 `jobs`: who sees a hole or another `boot` has to read anew. A slow reader loses messages and so sees a hole; it never
-keeps others waiting.
+keeps others waiting. Pages carry both as of when they were drawn: what changes between a page's first reading and its
+first message is seen as a hole, too.
 """
 
 from __future__ import annotations
@@ -121,6 +122,11 @@ class Live:
     def listeners(self) -> int:
         """How many read."""
         return len(self._listeners)
+
+    @property
+    def seen(self) -> str:
+        """What a page that is drawn now has missed nothing of: `BOOT:REV`."""
+        return f"{self.boot}:{self.rev}"
 
     def hello(self) -> str:
         """The first message of every reader."""

@@ -117,6 +117,8 @@ def list_jobs(server: Server, caller: Viewer, asked: Annotated[Listing, Query()]
     sort, descending = _sort(asked.sort)
     after = _cursor(asked.cursor, sort)
     everywhere = Filter(**{**_fields(which), "states": ()})
+    # Read first: what is told while the list is read is not in the list for sure.
+    rev = server.live.rev
     with server.history.store.read() as tx:
         found = joblist.page(
             tx,
@@ -141,7 +143,7 @@ def list_jobs(server: Server, caller: Viewer, asked: Annotated[Listing, Query()]
             "counts": counts,
             "cursor": _cursor_text(sort, listed[-1]) if is_more else None,
             "boot": server.live.boot,
-            "rev": server.live.rev,
+            "rev": rev,
         }
     )
 

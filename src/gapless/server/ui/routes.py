@@ -64,6 +64,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: Any) -> Re
         "theme": _kept(request, "theme", ("auto", "light", "dark")),
         "candles": _kept(request, "candles", ("korean", "western")),
         "nonce": request.state.nonce,
+        "seen": request.app.state.context.live.seen,
         "static": assets.address(),
         "modules": MODULES,
         "nav": [one for one in NAVIGATION if one not in FOR_ADMINS or (user and user.role is Role.ADMIN)],

@@ -5,10 +5,12 @@ import {t} from './text.js';
 
 /**
  * Hear what changes. `hear(message)` gets every message; `refetch()` is called when something may have been missed:
- * after a reconnect, a hole in `rev`, a new server run (`boot`), or more changes than a message holds (`stale`). `sub` are further topics, `log:12`.
+ * after a reconnect, a hole in `rev` (since the page was drawn, too), a new server run (`boot`), or more changes than a
+ * message holds (`stale`). `sub` are further topics, `log:12`.
  */
 export function live(hear, refetch, sub = []) {
-  let socket, wait = 400, rev = null, boot = null, hasOpened = false;
+  let socket, wait = 400, hasOpened = false;
+  let [boot, rev] = document.documentElement.dataset.seen.split(':');
 
   function show(state) {
     document.documentElement.dataset.live = state;
@@ -26,15 +28,16 @@ export function live(hear, refetch, sub = []) {
       wait = 400;
       if (sub.length) socket.send(JSON.stringify({sub}));
       show('on');
-      if (hasOpened) refetch?.();
-      hasOpened = true;
     };
     socket.onmessage = event => {
       const message = JSON.parse(event.data);
-      const isHole = boot !== null && (message.boot !== boot || message.rev > rev + 1);
+      // A hello tells nothing of what its `rev` counts; any other message tells the last step.
+      const isHello = message.k === 'hello', isAgain = isHello && hasOpened;
+      const isHole = message.boot !== boot || message.rev > Number(rev) + (isHello ? 0 : 1);
       boot = message.boot;
       rev = message.rev;
-      if (isHole || message.stale) refetch?.();
+      hasOpened = true;
+      if (isHole || isAgain || message.stale) refetch?.();
       hear(message);
     };
     socket.onclose = event => {

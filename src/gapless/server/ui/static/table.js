@@ -17,6 +17,8 @@ export class VirtualTable {
     this.total = null;
     this.views = new Map();
     this.asked = new Map();
+    /** For each page under way: what has changed since it was asked for. */
+    this.heard = new Set();
     this.generation = 0;
     this.current = 0;
     this.above = makeRow(html`<tr class="spacer" aria-hidden="true"><td></td></tr>`);
@@ -51,10 +53,11 @@ export class VirtualTable {
 
   need(page) {
     if (this.asked.has(page)) return this.asked.get(page);
-    const generation = this.generation;
-    const loading = this.load(page * PAGE, PAGE).then(({rows, total}) => {
+    const generation = this.generation, heard = new Map();
+    this.heard.add(heard);
+    const loading = this.load(page * PAGE, PAGE).finally(() => this.heard.delete(heard)).then(({rows, total}) => {
       if (generation !== this.generation) return;
-      rows.forEach((row, i) => { this.rows[page * PAGE + i] = row; });
+      rows.forEach((row, i) => { this.rows[page * PAGE + i] = Object.assign(row, heard.get(row.id)); });
       this.total = total;
       this.rows.length = Math.min(this.rows.length, total);
       this.draw();
@@ -107,6 +110,7 @@ export class VirtualTable {
 
   /** Change some fields of rows that are loaded, and of what is on screen. */
   change(patches) {
+    this.heard.forEach(heard => patches.forEach((patch, id) => heard.set(id, {...heard.get(id), ...patch})));
     for (const row of this.rows) {
       const patch = row && patches.get(row.id);
       if (patch) Object.assign(row, patch);
