@@ -12,6 +12,7 @@ from gapless.core.grid import Grid, Months, Steps, cells
 from gapless.core.job import Direction, Mode
 from gapless.core.page import Shape
 from gapless.core.plan import (
+    WORTHWHILE,
     Facts,
     Plan,
     count_pages,
@@ -186,14 +187,17 @@ def test_ten_million_minutes_are_a_handful_of_ranges():
     assert (plan.lacking, len(plan.missing), len(plan.segments)) == (size - 100_000, 1000, 2)
 
 
-@given(grids, ranges, st.booleans(), st.sampled_from([None, 0.3]))
-def test_stealing_cuts_on_a_page_boundary(grid: Grid, parts, backward, density):
-    """A thief must not cost a request, and the victim keeps the page under way and one more."""
+@given(grids, ranges, st.booleans(), st.sampled_from([1.0, 0.8]), st.sampled_from([SHAPE, Shape(rows=1)]))
+def test_stealing_cuts_on_a_page_boundary(grid: Grid, parts, backward, density, shape):
+    """A thief must not cost a request, and the victim keeps the page under way and one more.
+
+    In a thin series every cut costs half a page: both parts are worth it.
+    """
     spans = spans_of(grid, parts)
-    reach = reach_of(SHAPE, density)
+    reach = reach_of(shape, density)
     pages = count_pages(grid, spans, reach)
-    cut = steal_at(grid, spans, SHAPE, density, backward)
-    if pages < 3:
+    cut = steal_at(grid, spans, shape, density, backward)
+    if pages < (3 if density == 1.0 else 2 * WORTHWHILE):
         assert cut is None
         return
     assert cut is not None
@@ -209,9 +213,16 @@ def test_stealing_cuts_on_a_page_boundary(grid: Grid, parts, backward, density):
 def test_a_stolen_part_begins_whole_pages_away():
     """In plain numbers: of ten pages under way from the new end, the older five are given away."""
     spans = [Span(0, 2000 * MINUTE)]
-    assert steal_at(MINUTES, spans, PAGES_OF_200, None, backward=True) == 1000 * MINUTE
-    assert steal_at(MINUTES, spans, PAGES_OF_200, None, backward=False) == 1000 * MINUTE
-    assert steal_at(MINUTES, [Span(0, 400 * MINUTE)], PAGES_OF_200, None, backward=True) is None
+    assert steal_at(MINUTES, spans, PAGES_OF_200, 1.0, backward=True) == 1000 * MINUTE
+    assert steal_at(MINUTES, spans, PAGES_OF_200, 1.0, backward=False) == 1000 * MINUTE
+    assert steal_at(MINUTES, [Span(0, 400 * MINUTE)], PAGES_OF_200, 1.0, backward=True) is None
+
+
+def test_nothing_is_cut_in_the_dark():
+    """Where the source's count jumps over emptiness, pages of a series that nobody has seen may end anywhere."""
+    spans = [Span(0, 20_000 * MINUTE)]
+    assert steal_at(MINUTES, spans, PAGES_OF_200, None, backward=True) is None
+    assert steal_at(MINUTES, spans, Shape(rows=200, jumps_back=False), None, backward=True) == 10_000 * MINUTE
 
 
 def test_a_plan_tells_what_cannot_be_had():

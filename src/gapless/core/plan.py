@@ -18,6 +18,8 @@ from gapless.core.span import DAWN, Instant, Span, intersect, span, subtract, un
 THIN = 0.9
 #: Stored rows, in pages, from which a density is trusted.
 TRUSTED_PAGES = 3
+#: Expected pages of a thin series, at least, on either side of a cut: it costs half a page on average.
+WORTHWHILE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +161,14 @@ def reach_of(shape: Shape, density: float | None) -> int:
     if shape.cap is not None:
         fitting = shape.widest if density == 0 else shape.rows if density is None else int(0.75 * shape.cap / density)
         return max(1, min(fitting, shape.widest))
-    if not shape.jumps_back or density is None or density >= THIN:
+    if density is None or not is_thin(shape, density):
         return shape.rows
     return max(shape.rows, int(shape.rows / max(density, 1e-6)))
+
+
+def is_thin(shape: Shape, density: float | None) -> bool:
+    """Whether a full page covers more cells than it has rows, for all that is known."""
+    return shape.jumps_back and density is not None and density < THIN
 
 
 def count_listed(shape: Shape, lacking: int, windows: int, density: float) -> int:
@@ -196,12 +203,11 @@ def split(
         middle = boundary(grid, spans, reach, pages // 2)
         recent = hull(spans, Span(middle, whole.end)) if middle < whole.end else None
         history = hull(spans, Span(whole.start, middle))
-    thin = shape.jumps_back and density is not None and density < THIN
     made = []
     if recent:
         made.append((recent, Direction.BACKWARD, Side.RECENT))
     if history:
-        made.append((history, Direction.BACKWARD if thin else Direction.FORWARD, Side.HISTORY))
+        made.append((history, Direction.BACKWARD if is_thin(shape, density) else Direction.FORWARD, Side.HISTORY))
     return [SegmentPlan(start=s.start, end=s.end, direction=d, side=side) for s, d, side in made]
 
 
@@ -270,11 +276,14 @@ def quota_days(requests: int, daily: int | None) -> int:
 def steal_at(grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool) -> Instant | None:
     """Where an idle slot may cut what a running segment still misses, or None when it is too little.
 
-    On a page boundary; the victim keeps the page that is under way and at least one more, the thief gets half.
+    On a page boundary; the victim keeps the page that is under way and at least one more, the thief gets half. Where
+    pages end nobody knows in a series that may be thin, or is: it is not cut in the dark, nor into small parts.
     """
+    if shape.jumps_back and density is None:
+        return None
     reach = reach_of(shape, density)
     pages = count_pages(grid, spans, reach)
-    if pages < 3:
+    if pages < (2 * WORTHWHILE if is_thin(shape, density) else 3):
         return None
     keep = max(2, (pages + 1) // 2)
     return boundary_back(grid, spans, reach, keep) if backward else boundary(grid, spans, reach, keep)

@@ -60,15 +60,17 @@ class Planner:
             density=self.density(tx, dataset, series_id, self.catalogue.source(dataset).shape(dataset, name)),
         )
 
-    def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape) -> float | None:
-        """Rows per covered cell among the newest rows; None before three pages are stored.
+    def density(
+        self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape, pages: int = TRUSTED_PAGES
+    ) -> float | None:
+        """Rows per covered cell among the newest rows; None before so many pages are stored.
 
         At most one, but where rows are events that may share a cell.
         """
         if not dataset.columns:
             return None
         newest = rows.newest(tx, dataset, series_id, SAMPLE)
-        if newest is None or newest[0] < TRUSTED_PAGES * (shape.listed or shape.rows):
+        if newest is None or newest[0] < pages * (shape.listed or shape.rows):
             return None
         found, first, last = newest
         seen = Span(first, dataset.grid.add(last, 1))

@@ -21,13 +21,15 @@ from gapless.core.errors import GaplessError, StoreError
 from gapless.core.job import JobState
 from gapless.core.plan import steal_at
 from gapless.core.segment import Lease
+from gapless.core.span import DAWN, Instant, Span
 from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
-from gapless.store import audit, budgets, claims, coverage, jobs, segments, series
+from gapless.store import audit, budgets, claims, coverage, jobs, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.store import Store
+from gapless.work.base import Work
 
 log = structlog.get_logger("gapless.engine")
 
@@ -304,9 +306,10 @@ class Worker:
         if step and lanes >= latency.seconds / step + 1:
             return None
         spans = work.remaining(tx, victim, self._clock.now())
-        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape)
+        # One page tells a thin series from a dense one.
+        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape, pages=1)
         at = steal_at(work.dataset.grid, spans, work.shape, density, victim.segment.is_backward)
-        if at is None or (victim.segment.is_backward and not _existed(tx, victim.segment.series, at)):
+        if at is None or (victim.segment.is_backward and not _existed(tx, work, victim.segment.series, at)):
             return None
         return at, limit.key
 
@@ -425,9 +428,9 @@ class Worker:
             self.reconcile()
 
 
-def _existed(tx: Tx, series_id: int, at: int) -> bool:
+def _existed(tx: Tx, work: Work, series_id: int, at: Instant) -> bool:
     """Whether the series is known to reach back to `at`: else a thief would only ask for what precedes its history."""
-    if series.since(tx, series_id)[0] is not None:
-        return True
+    if work.shape.jumps_back:
+        return rows.newest_in(tx, work.dataset, series_id, Span(DAWN, at)) is not None
     covered = coverage.spans(tx, series_id)
-    return bool(covered) and covered[0].start < at
+    return series.since(tx, series_id)[0] is not None or (bool(covered) and covered[0].start < at)

@@ -116,13 +116,20 @@ class Collect:
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
             if spans or seen_to is None:
-                return Left(spans=spans, is_backward=is_backward, given_up=given_up)
+                goes_back = is_backward or (spans == [held.span] and self._may_turn(segment))
+                return Left(spans=spans, is_backward=goes_back, given_up=given_up)
             bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
 
     def remaining(self, tx: Tx, lease: Lease, now: Instant) -> list[Span]:
-        """What a running segment still misses, as far as one look goes: enough to decide where to cut it."""
+        """What a running segment still misses, as far as one look goes: enough to decide where to cut it.
+
+        Nothing while its first page may be under way from the other end.
+        """
         held = segments.look(tx, lease)
-        return [] if held is None else self.left(tx, lease.segment, held, now).spans
+        if held is None:
+            return []
+        left = self.left(tx, lease.segment, held, now)
+        return left.spans if left.is_backward == held.is_backward else []
 
     def _proof(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
         if segment.recheck_from >= bounds.end:
@@ -204,11 +211,18 @@ class Collect:
 
     def _turn(self, asked: Asked, page: Page, segment: Segment) -> str | None:
         """A historical half that meets emptiness turns round: backward, the source's count jumps over it."""
-        may_turn = self.shape.jumps_back and segment.side == Side.HISTORY and segment.may_turn
-        if asked.is_backward or not may_turn:
+        if not self._may_turn(segment):
             return None
         times = list(map(_time_of, page.rows))
         return Direction.BACKWARD.value if is_thin_page(asked.ask.span, self.dataset.grid, times) else None
+
+    def _may_turn(self, segment: Segment) -> bool:
+        """Whether a segment began forward, and may go backward.
+
+        Its first page is that of its newer end, which tells how dense the series is and counts whole either way: at the
+        older end of a thin series most of a page would lie before what is wanted.
+        """
+        return not segment.is_backward and segment.may_turn and segment.side == Side.HISTORY and self.shape.jumps_back
 
 
 def is_unanswered(asked: Asked, page: Page) -> bool:
