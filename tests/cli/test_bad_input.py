@@ -38,19 +38,23 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         (("fill", MINUTES, "KRW-BTC", "--from", "2024-02-01T00:00:00"), ("offset", "Z")),
         (("fill", MINUTES, "KRW-BTC", "--from", "yesterday"), ("from", "2024-01-31")),
         (("fill", MINUTES, "KRW-BTC", "--from", "2099-01-01"), ("future",)),
-        (("fill", MINUTES, "KRW-BTC", "--days", "1", "--mode", "some"), ("mode",)),
+        (("fill", MINUTES, "KRW-BTC", "--days", "1", "--mode", "some"), ("mode", "missing+failed")),
         (("fill", MINUTES, "KRW-BTC", "--days", "1", "--priority", "urgent"), ("priority", "high")),
         (("fill", MINUTES, "KRW-BTC", "--days", "1", "--rate", "-1"), ("rate",)),
         (("read", MINUTES, "KRW-BTC", "--days", "1", "--format", "xml"), ("format", "parquet")),
         (("read", MINUTES, "KRW-BTC", "--days", "1", "-o", "/nowhere/at/all.csv"), ("output", "folder")),
         (("jobs", "show", "99"), ("99", "gapless jobs")),
         (("worker", "--slots", "0"), ("slots",)),
-        (("nonsense",), ("nonsense",)),
+        (("fill", MINUTES, "KRW-BTC", "--day", "1"), ("--day", "fill --help")),
+        (("jobs", "show", "last"), ("JOB", "jobs show --help")),
+        (("nonsense",), ("nonsense", "--help")),
     ],
 )
 def test_wrong_words_are_a_usage_error(tmp_path: Path, words: tuple[str, ...], named: tuple[str, ...]) -> None:
-    """Exit code 2, and the field is named."""
-    refused(run(*words, env=environment(tmp_path, NOWHERE)), 2, *named)
+    """Exit code 2, one line, and the field is named."""
+    done = run(*words, env=environment(tmp_path, NOWHERE))
+    refused(done, 2, *named)
+    assert done.stderr.startswith("error: ")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,5 @@ def test_a_provider_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_program_runs_as_a_module_and_prints_its_version() -> None:
     """`gapless --version`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gapless.cli", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "gapless", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("gapless ")

@@ -54,7 +54,7 @@ def test_the_same_again_asks_nobody_and_a_moved_window_asks_once(history: Gaples
 def test_a_thin_market_is_complete_and_its_empty_minutes_are_never_asked_again(
     history: Gapless, upbit: SandboxProcess, world: World, direction: str, ratio: float
 ) -> None:
-    """A minute without a trade has no row: it is empty, not missing. Nor is a page cut, however many slots there are."""
+    """A minute without a trade has no row: it is empty, not missing. Nor is a page cut: whatever slots there are."""
     span = Span(START, START + 30 * DAY)
     assert fill(history, "KRW-THIN", span, direction=direction) is JobState.DONE
     assert_complete(history, world, MINUTES, ["KRW-THIN"], span)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from gapless.app import Gapless
 from gapless.core.errors import SourceError, UsageError
 from gapless.sandbox.process import SandboxProcess
+from gapless.store import jobs
 from gapless.testing.history import MINUTES, environment, run
 
 
@@ -89,3 +91,23 @@ def test_a_program_of_somebody_else_is_not_talked_into(tmp_path: Path, upbit: Sa
         [sys.executable, "-c", script], env=environment(tmp_path, upbit.url), capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("1440\n", "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"series": None, "days": 3}, "series"),
+        ({"series": ["KRW-BTC", 5], "days": 3}, "series"),
+        ({"series": "KRW-BTC", "days": "3"}, "days"),
+        ({"series": "KRW-BTC", "start": 20240501}, "from"),
+        ({"series": "KRW-BTC", "days": 3, "priority": "urgent"}, "priority"),
+    ],
+)
+def test_a_slip_in_a_notebook_is_told_by_its_field(history: Gapless, asked: dict[str, Any], field: str) -> None:
+    """A cell of a notebook has no types; nothing is made of what is not understood."""
+    with pytest.raises(UsageError) as told:
+        history.backfill(MINUTES, **asked)
+    assert told.value.field == field
+    assert told.value.hint
+    with history.store.read() as tx:
+        assert jobs.states(tx) == {}

@@ -435,6 +435,35 @@ def test_results_are_written_back_by_key(sqlite_url, fmp, tmp_path: Path):
     assert {key: close for key, (close, _) in first.items()} == here
 
 
+def test_a_column_of_json_gets_what_a_text_says(sqlite_url, fmp, tmp_path: Path):
+    """Not a text in quotes, of which no query finds anything."""
+    url = outside_table(tmp_path)
+    with closing(dbapi.connect(str(tmp_path / "mine.db"))) as connection:
+        connection.execute("ALTER TABLE mine ADD COLUMN reasons JSON")
+        connection.commit()
+    where = {"table": "mine", "key": "id", "columns": {"reasons": "reasons"}}
+    with gapless.open(settings=fmp_settings(sqlite_url, fmp, events_url=url), clock=MovedClock(NOW)) as history:
+        enriching.add(history, outside.rows(url, table="mine"), COLUMNS, origin="mine")
+        assert run(history, write_back=where).state == JobState.DONE
+    query = "SELECT count(*) AS found FROM mine WHERE json_type(reasons) = 'object'"
+    assert [one["found"] for one in outside.rows(url, query=query)] == [len(ROWS)]
+
+
+def test_a_query_that_reads_nothing_is_refused(tmp_path: Path):
+    """And changes nothing."""
+    url = outside_table(tmp_path)
+    with pytest.raises(UsageError, match="has no rows"):
+        list(outside.rows(url, query="DELETE FROM mine"))
+    assert len(list(outside.rows(url, table="mine"))) == len(ROWS)
+
+
+@pytest.mark.parametrize("text", ["2024-05-02", "20240502"])
+def test_a_date_is_a_date_however_it_is_written(sqlite_history, text: str):
+    """Of the exchange's zone, not a time without an offset."""
+    enriching.add(sqlite_history, [row(1, "AAPL", text)], COLUMNS, origin="t")
+    assert instant(stored(sqlite_history, "AAPL")[0]["time"]) == instant(datetime(2024, 5, 2, 4, tzinfo=UTC))
+
+
 def test_what_cannot_be_written_back_is_refused_at_once(sqlite_url, fmp, tmp_path: Path):
     """Before any question is asked; the address is not repeated."""
     url = outside_table(tmp_path)

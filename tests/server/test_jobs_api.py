@@ -113,6 +113,14 @@ def test_a_wrong_wish_names_its_field_and_makes_nothing(client, body, field: str
     assert api.get("/api/batch/jobs").json()["total"] == 0
 
 
+def test_a_body_that_breaks_off_is_named(client):
+    """Not by the place where the parser gave up."""
+    text = {"Content-Type": "application/json"}
+    answer = client("operator").post("/api/batch/jobs", content='{"dataset": "upbit', headers=text)
+    assert (answer.status_code, answer.json()["field"]) == (422, "body")
+    assert "no JSON" in answer.json()["detail"]
+
+
 def test_a_job_may_be_of_the_daily_collection(client):
     """It has slots and a lane of its own; what runs live is not made like this."""
     api = client("operator")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gapless.app.compute import lacking_inputs
-from gapless.app.wishes import bounds_of, priority_of
-from gapless.core.job import UNBOUND, Bounds, Kind, Priority, Queue, Wish
+from gapless.app.wishes import bounds_of
+from gapless.core.job import UNBOUND, Bounds, Kind, Priority, Queue, Wish, priority_of
 from gapless.core.span import iso
 from gapless.engine.jobs import Made
 from gapless.store.chains import Step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -159,13 +160,13 @@ def _event(
     used = {getattr(columns, name) for name in _FIELDS}
     facts = msgspec.json.encode({name: row[name] for name in row if name not in used}, order="sorted", enc_hook=str)
     kind = said("kind") or "event"
-    if columns.id and not said("id"):
+    key = said("id")
+    if columns.id and not key:
         raise UsageError(f"id: row {number} has none", field="id", hint="give each event an id, or leave --id away")
-    key = said("id") or hashlib.blake2b(facts, digest_size=8).hexdigest()
     event = Imported(
         time=time,
         kind=kind,
-        id=key,
+        id=key or hashlib.blake2b(facts, digest_size=8).hexdigest(),
         origin=said("origin") or origin,
         certainty=certainty,
         facts=facts.decode(),
@@ -174,14 +175,11 @@ def _event(
 
 
 def _time(value: object, zone: ZoneInfo | None, ticker: str, number: int) -> tuple[Instant, str]:
-    """The instant of an event; of a date its beginning, so that nothing of that day can enter a value."""
-    told: object = value
-    if isinstance(value, str):
-        text = value.strip().replace("Z", "+00:00")
-        try:
-            told = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
-        except ValueError:
-            told = None
+    """The instant of an event; of a date its beginning, so that nothing of that day can enter a value.
+
+    Of a local time that comes twice, at the end of summer time, the first.
+    """
+    told = _told(value.strip()) if isinstance(value, str) else value
     if isinstance(told, datetime):
         if told.tzinfo is None and zone is None:
             raise UsageError(
@@ -196,6 +194,14 @@ def _time(value: object, zone: ZoneInfo | None, ticker: str, number: int) -> tup
     raise UsageError(
         f"time: row {number} has {value!r}", field="time", hint="give ISO dates: 2024-05-02T16:30:00-04:00"
     )
+
+
+def _told(text: str) -> date | datetime | None:
+    """A date or a time in ISO 8601, with or without its dashes; None for what is neither."""
+    for kind in (date, datetime):
+        with suppress(ValueError):
+            return kind.fromisoformat(text)
+    return None
 
 
 def _check_year(told: date, number: int) -> None:
@@ -223,15 +229,17 @@ def wish(
     """The wish to value the events of some companies, or of all that have events without values."""
     dataset = app.dataset(EVENTS.name)
     with app.store.read() as tx:
-        every = {name for name, _ in valued.companies(tx, all_of_them=True)} if tickers else set()
         waiting = [name for name, _ in valued.companies(tx, all_of_them=overwrite)]
-    names = list(app.catalogue.series(dataset, list(tickers))) if tickers else waiting
-    strange = [name for name in names if tickers and name not in every]
-    if strange:
-        hint = "`gapless enrich import` adds some; check the ticker"
-        raise UsageError(f"tickers: {strange[0]} has no events", field="tickers", hint=hint)
-    unknown = [] if overwrite else [name for name in names if name not in set(waiting)]
-    names = [name for name in names if name not in set(unknown)]
+        every = {name for name, _ in valued.companies(tx, all_of_them=True)} if tickers else set()
+    if not tickers:
+        names = waiting
+    else:
+        asked, due = app.catalogue.series(dataset, list(tickers)), set(waiting)
+        strange = next((name for name in asked if name not in every), None)
+        if strange is not None:
+            hint = "`gapless enrich import` adds some; check the ticker"
+            raise UsageError(f"tickers: {strange} has no events", field="tickers", hint=hint)
+        names = [name for name in asked if name in due]
     if not names:
         raise UsageError(
             "events: there are none without values",

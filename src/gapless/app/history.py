@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ from gapless.core.job import (
     Priority,
     Queue,
     Wish,
+    priority_of,
 )
 from gapless.core.lazily import pl
 from gapless.core.pacing import Backoff
@@ -565,7 +566,7 @@ class Gapless:
         overwrite: bool = False,
         fill: bool = True,
         hold: bool = False,
-        priority: Priority = Priority.NORMAL,
+        priority: Priority | str = Priority.NORMAL,
         name: str = "",
         progress: bool = False,
         here: bool | None = None,
@@ -708,7 +709,7 @@ class Gapless:
         also: Mapping[str, Sequence[str]] | None = None,
         manner: Manner | None = None,
         folder: Path | None = None,
-        priority: Priority = Priority.NORMAL,
+        priority: Priority | str = Priority.NORMAL,
         name: str = "",
         bounds: Bounds = UNBOUND,
         here: bool | None = None,
@@ -807,7 +808,7 @@ class Gapless:
         mode: Mode | str = Mode.MISSING,
         direction: Direction | str = Direction.BOTH,
         recheck: int = 0,
-        priority: Priority = Priority.NORMAL,
+        priority: Priority | str = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
         bounds: Bounds = UNBOUND,
@@ -841,7 +842,7 @@ class Gapless:
         wish: Wish,
         *,
         queue: Queue | None = None,
-        priority: Priority = Priority.NORMAL,
+        priority: Priority | str = Priority.NORMAL,
         name: str = "",
         rate: float | None = None,
         bounds: Bounds = UNBOUND,
@@ -850,7 +851,8 @@ class Gapless:
     ) -> Made:
         """Make a job that can begin: `ready` says what that takes for one that asks a source."""
         self.ready_for(wish, progress=progress)
-        return self.jobs.create(wish, queue=queue, priority=priority, name=name, rate=rate, bounds=bounds, hold=hold)
+        its = priority_of(priority)
+        return self.jobs.create(wish, queue=queue, priority=its, name=name, rate=rate, bounds=bounds, hold=hold)
 
     def ready_for(self, wish: Wish, *, progress: bool = False) -> None:
         """Make sure that the job of a wish can begin."""
@@ -1055,13 +1057,18 @@ def owner() -> str:
 
 
 def _text(when: When | None) -> str | None:
-    if isinstance(when, datetime):
+    if when is None or isinstance(when, str):
+        return when
+    if isinstance(when, date):
         return when.isoformat()
-    return when.isoformat() if isinstance(when, date) else when
+    raise UsageError(f"from: {when!r} is no time", field="from", hint="give a date, a datetime with its zone, or text")
 
 
-def _listed(series: str | Sequence[str]) -> list[str]:
-    return [series] if isinstance(series, str) else list(series)
+def _listed(series: str | Iterable[str]) -> list[str]:
+    """Names, wherever they come from; what is none is refused by the catalogue, with the dataset's example."""
+    if isinstance(series, str) or not isinstance(series, Iterable):
+        return [series]
+    return list(series)
 
 
 def _first(tx: Tx, dataset: Dataset, name: str) -> Instant | None:

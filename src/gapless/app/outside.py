@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, bindparam, create_engine, select, text, update
+import msgspec
+from sqlalchemy import JSON, Connection, Engine, MetaData, Table, bindparam, create_engine, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
-from gapless.core.errors import HoldJob, StoreError, UsageError
+from gapless.core.errors import StoreError, UsageError
 from gapless.store.sqlite import dbapi
 
 SETTING = "GAPLESS_EVENTS_URL"
@@ -26,7 +27,10 @@ def rows(url: str, *, table: str = "", query: str = "") -> Iterator[dict[str, An
         raise UsageError("table: give either a table or a query", field="table", hint="--table NAME or --query SQL")
     with _connected(url) as connection:
         statement = text(query) if query else select(_table(connection, table))
-        for row in connection.execution_options(stream_results=True).execute(statement):
+        found = connection.execution_options(stream_results=True).execute(statement)
+        if not found.returns_rows:
+            raise UsageError("query: it has no rows", field="query", hint="give a SELECT; nothing was changed")
+        for row in found:
             yield dict(row._mapping)
         connection.rollback()
 
@@ -55,6 +59,7 @@ def write(url: str, where: Mapping[str, Any], values: Sequence[Mapping[str, Any]
         key = found.c[where["key"]]
         kind = _python_type(key)
         columns: Mapping[str, str] = where["columns"]
+        documents = {name for name, column in columns.items() if isinstance(found.c[column].type, JSON)}
         statement = (
             update(found)
             .where(key == bindparam("its_key"))
@@ -64,15 +69,21 @@ def write(url: str, where: Mapping[str, Any], values: Sequence[Mapping[str, Any]
             keys = [kind(one["id"]) for one in values]
         except ValueError:
             told = f"{where['table']}.{where['key']} is a number, and the ids that were imported are none"
-            raise HoldJob(told, source="events", hint="import again with --id") from None
+            raise UsageError(told, field="id", hint="import again with --id") from None
         connection.execute(
             statement,
             [
-                {"its_key": its} | {f"new_{name}": one[name] for name in columns}
+                {"its_key": its}
+                | {f"new_{name}": _document(one[name]) if name in documents else one[name] for name in columns}
                 for its, one in zip(keys, values, strict=True)
             ],
         )
         connection.commit()
+
+
+def _document(value: Any) -> Any:
+    """What goes into a column of JSON: texts of ours that are JSON, such as `reasons`, as what they say."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
 
 
 def _python_type(column: Any) -> Any:

@@ -11,9 +11,10 @@ import msgspec
 
 from gapless.core.actor import Actor
 from gapless.core.errors import UsageError
-from gapless.core.job import Bounds, Job, Kind, Priority, Queue, Wish
+from gapless.core.job import Bounds, Job, Kind, Queue, Wish, priority_of
 from gapless.core.period import lasting
 from gapless.core.span import iso
+from gapless.engine.jobs import check_rate
 from gapless.engine.templates import Making
 from gapless.store import jobs
 from gapless.store.chains import Step
@@ -73,8 +74,7 @@ class Wishes:
             from gapless.app.report import manner_of
 
             manner_of(one.params)
-        if one.rate is not None and one.rate <= 0:
-            raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
+        check_rate(one.rate)
         if alone or (one.dataset and one.series and _has_span(one)):
             self._wish(one, kind)
         elif one.dataset:
@@ -168,11 +168,3 @@ def bounds_of(max_retries: int | None, max_runtime: str | None) -> Bounds:
     )
     made.check()
     return made
-
-
-def priority_of(name: str) -> Priority:
-    """A class by its name; raises `UsageError`."""
-    try:
-        return Priority[name.upper()]
-    except KeyError:
-        raise UsageError(f"priority: {name!r} is unknown", field="priority", hint="give high, normal or low") from None

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 import typer
+from typer.exceptions import TyperException
 
 from gapless.cli.common import complain
 from gapless.core.errors import Exit, GaplessError
@@ -72,7 +73,15 @@ def main() -> None:
     """Run a command, and turn what went wrong into one line and a documented exit code."""
     signal.signal(signal.SIGINT, _interrupted)
     try:
-        tree(next((one for one in sys.argv[1:] if not one.startswith("-")), ""))()
+        run = tree(next((one for one in sys.argv[1:] if not one.startswith("-")), ""))
+        # Without a value a command has ended by itself.
+        sys.exit(run(standalone_mode=False) or int(Exit.DONE))
+    except TyperException as error:
+        _refuse(error)
+        sys.exit(int(Exit.USAGE))
+    except typer.Abort:
+        complain("nobody answers the question; nothing was done")
+        sys.exit(int(Exit.FAILED))
     except GaplessError as error:
         complain(str(error))
         sys.exit(int(error.exit))
@@ -80,6 +89,16 @@ def main() -> None:
         # Whoever read our output has gone (`| head`): nothing is left to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.DONE))
+
+
+def _refuse(error: TyperException) -> None:
+    """Say in one line what of a command is not understood; without a command, what there is."""
+    told, context = " ".join(error.format_message().split()), getattr(error, "ctx", None)
+    if told.startswith("Usage:"):
+        typer.echo(str(error), err=True)
+        return
+    told = told.replace("Value error, ", "").rstrip(".")
+    complain(told[:1].lower() + told[1:] + (f"; see `{context.command_path} --help`" if context else ""))
 
 
 def _interrupted(*_: object) -> None:

@@ -31,13 +31,12 @@ from gapless.cli.common import (
     err,
     history,
     out,
-    priority,
     series_of,
     table,
     when,
 )
-from gapless.core.errors import Exit, NotAllowed, UsageError
-from gapless.core.job import Direction, Job, JobState, Mode, Queue
+from gapless.core.errors import Exit, NotAllowed
+from gapless.core.job import Direction, Job, JobState, Mode, Queue, priority_of
 from gapless.core.plan import Plan
 from gapless.core.span import Span, iso
 from gapless.engine.jobs import Made
@@ -210,8 +209,6 @@ def fill(
     database: Database = None,
 ) -> None:
     """Fetch exactly what is missing, from both ends. The same command again goes on where it was."""
-    if rate is not None and rate <= 0:
-        raise UsageError("rate: must be positive", field="rate", hint="give requests per second")
     with history(database, slots) as app:
         found = app.dataset(dataset)
         names = _series(app, dataset, series, series_file, series_from)
@@ -220,7 +217,7 @@ def fill(
         made = app.create(
             wish,
             queue=Queue(queue),
-            priority=priority(priority_),
+            priority=priority_of(priority_),
             name=name,
             rate=rate,
             bounds=bounds_of(max_retries, max_runtime),

@@ -16,7 +16,6 @@ from rich.text import Text
 import gapless
 from gapless.app import Gapless
 from gapless.core.errors import UsageError
-from gapless.core.job import Priority
 from gapless.core.span import SECOND, Instant, iso
 from gapless.settings import Settings, load
 
@@ -64,14 +63,6 @@ def series_of(names: Sequence[str] | None, file: typer.FileText | None = None) -
     if file is not None:
         listed += file.read().replace(",", " ").split()
     return [one for name in listed for one in name.split(",") if one]
-
-
-def priority(text: str) -> Priority:
-    """A class by its name."""
-    try:
-        return Priority[text.upper()]
-    except KeyError:
-        raise UsageError(f"priority: {text!r} is unknown", field="priority", hint="give high, normal or low") from None
 
 
 def dump(value: Any) -> None:

@@ -10,8 +10,9 @@ import typer
 from gapless.app import enriching
 from gapless.app.history import owner
 from gapless.cli.collect import EXITS, Detach, Here, Hold, Slots, said, started
-from gapless.cli.common import AsJson, Database, dump, history, out, priority
+from gapless.cli.common import AsJson, Database, dump, history, out
 from gapless.core.errors import UsageError
+from gapless.core.job import priority_of
 
 app = typer.Typer(help="Value events: what a company was worth at each of them.", no_args_is_help=True)
 
@@ -83,7 +84,7 @@ def events(
     with history(database, slots) as opened:
         where = {"table": write_back, "key": key, "columns": _columns(column or [])} if write_back else None
         wish = enriching.wish(opened, owner(), tickers or [], overwrite=overwrite, write_back=where)
-        made = opened.create(wish, priority=priority(priority_), name=name, hold=hold)
+        made = opened.create(wish, priority=priority_of(priority_), name=name, hold=hold)
         state = started(opened, made, hold=hold, detach=detach, here=here, json=json)
         if state is None:
             return

@@ -13,10 +13,10 @@ from gapless.app import Gapless
 from gapless.app.shown import chain_json, honesty_json, told_json, units_json
 from gapless.bars import Rate, duration, line
 from gapless.cli.collect import EXITS, detach_worker, foreground
-from gapless.cli.common import AsJson, Database, dump, err, history, out, priority, table, when
+from gapless.cli.common import AsJson, Database, dump, err, history, out, table, when
 from gapless.cli.workflow import steps_said
 from gapless.core.errors import Exit, UsageError
-from gapless.core.job import Job, JobState, Kind, Priority
+from gapless.core.job import Job, JobState, Kind, Priority, priority_of
 from gapless.core.span import SECOND, iso
 from gapless.engine.forecasts import Told
 from gapless.engine.reasons import reasons
@@ -295,12 +295,10 @@ def set_(
     """Change a job's priority or rate while it runs."""
     if not priority_ and rate is None:
         raise UsageError("priority: nothing to change", field="priority", hint="give --priority or --rate")
-    if rate is not None and rate < 0:
-        raise UsageError("rate: is negative", field="rate", hint="give requests per second, or 0 for no limit")
     with history(database) as opened:
         changed = opened.jobs.get(job)
         if priority_:
-            changed = opened.jobs.set_priority(job, priority(priority_))
+            changed = opened.jobs.set_priority(job, priority_of(priority_))
         if rate is not None:
             changed = opened.jobs.set_rate(job, rate or None)
     pace = f", at most {changed.rate:g} requests a second" if changed.rate else ""

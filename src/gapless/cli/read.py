@@ -51,18 +51,23 @@ def read(
             recheck=recheck,
             progress=err.is_terminal,
         )
-        _warn(app.stretches(app.dataset(dataset), series, start, end, days, report))
+        found = app.dataset(dataset)
+        way = "fill" if found.source in app.catalogue.sources else "compute" if found.source == "index" else ""
+        _warn(app.stretches(found, series, start, end, days, report), way)
     _write(frame, kind, output)
 
 
-def _warn(parts: list[Stretch]) -> None:
-    """Say on standard error what the rows do not cover: a hole must not pass as quiet minutes."""
+def _warn(parts: list[Stretch], way: str) -> None:
+    """Say on standard error what the rows do not cover: a hole must not pass as quiet minutes.
+
+    `way` is the command that brings what is missing; of what is imported nobody knows what that is.
+    """
     for word, hint in (
-        (Word.MISSING, "`gapless fill` fetches them"),
+        (Word.MISSING, f"`gapless {way}` brings them"),
         (Word.QUARANTINED, "--mode missing+failed asks again"),
     ):
         lost = sum(one.cells for one in parts if one.word is word)
-        if lost:
+        if lost and (way or word is not Word.MISSING):
             err.print(f"{counted_word(lost, 'period')} {word.value}: {hint}", highlight=False)
 
 

@@ -22,10 +22,9 @@ from gapless.cli.common import (
     dump,
     history,
     out,
-    priority,
 )
 from gapless.core.errors import Exit, UsageError
-from gapless.core.job import JobState
+from gapless.core.job import JobState, priority_of
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +80,7 @@ def report(
         )
         check_stored(app, wish)
         bounds = bounds_of(max_retries, max_runtime)
-        made = app.create(wish, priority=priority(priority_), name=name, bounds=bounds, hold=hold)
+        made = app.create(wish, priority=priority_of(priority_), name=name, bounds=bounds, hold=hold)
         # Its files are for whoever has typed this: on this machine.
         state = started(app, made, hold=hold, detach=detach, here=here or output is not None, json=json, alone=True)
         if state is None:

@@ -55,6 +55,16 @@ class Priority(IntEnum):
     LOW = 2
 
 
+def priority_of(said: Priority | str) -> Priority:
+    """A class by its name, in any case; raises `UsageError`."""
+    if isinstance(said, Priority):
+        return said
+    try:
+        return Priority[said.upper()]
+    except KeyError:
+        raise UsageError(f"priority: {said!r} is unknown", field="priority", hint="give high, normal or low") from None
+
+
 class Kind(StrEnum):
     """What a job does; one file each in `work`."""
 

@@ -18,9 +18,9 @@ from gapless.core.span import DAY, SECOND, Instant
 SAFETY = 0.95
 #: From this many requests per second slots are taken in batches of `BATCH` microseconds.
 BATCH_RATE = 100.0
+BATCH = 20_000
 #: Requests a second that can be kept to: from one a day to what no clock tells apart.
 LEAST_RATE, MOST_RATE = 1e-5, 1e6
-BATCH = 20_000
 #: Departures in one reservation where nothing limits them: a transaction for each would cost more than the request.
 UNPACED = 64
 #: So much later than planned a request may be counted, in microseconds: half of the time that the safety leaves.

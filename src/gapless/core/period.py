@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gapless.core.errors import UsageError
@@ -75,8 +76,8 @@ def wanted(
     if days is not None:
         if start is not None:
             raise UsageError("days: cannot be given with from", field="days", hint="give one of them")
-        if not 0 < days <= 40_000:
-            raise UsageError(f"days: {days:g} is not a number of days", field="days", hint="give 1 to 40000")
+        if not _is_fitting(days):
+            raise UsageError(f"days: {days!r} is not a number of days", field="days", hint="give 1 to 40000")
         begin = until - round(days * DAY)
     elif start is not None:
         begin = parse(start, field="from", zone=zone).start
@@ -90,6 +91,10 @@ def wanted(
         raise UsageError("from: is not before to", field="from", hint="swap them")
     said = "" if end is not None else f"{start or f'days={days:g}'}..now"
     return Span(begin, until), said
+
+
+def _is_fitting(days: Any) -> bool:
+    return isinstance(days, int | float) and 0 < days <= 40_000
 
 
 def _end(text: str, zone: str) -> Instant:

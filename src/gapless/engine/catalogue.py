@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
@@ -62,6 +63,11 @@ class Catalogue:
             known = ", ".join(f"{code} ({one.doc})" for code, one in dataset.variants.items())
             hint = f"give one of: {known}" if known else f"{dataset.name} has no reports; leave it out"
             raise UsageError(f"report: {report!r} is unknown", field="report", hint=hint)
+        given: Sequence[Any] = names
+        wrong = [name for name in given if not isinstance(name, str)]
+        if wrong:
+            hint = f"give names, for example {dataset.example}"
+            raise UsageError(f"series: {wrong[0]!r} is no name", field="series", hint=hint)
         if dataset.variants:
             usual = report or next(iter(dataset.variants))
             names = [name if "/" in name else f"{name}/{usual}" for name in names]

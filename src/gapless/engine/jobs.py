@@ -70,7 +70,8 @@ class Made:
     adopted: bool
 
 
-def _check_rate(rate: float | None) -> None:
+def check_rate(rate: float | None) -> None:
+    """Raise `UsageError` for requests a second that nobody can keep to; None: as fast as the source allows."""
     if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
         hint = f"give requests per second, from {LEAST_RATE:g} to {MOST_RATE:g}"
         raise UsageError(f"rate: {rate:g} cannot be kept to", field="rate", hint=hint)
@@ -128,7 +129,7 @@ class Jobs:
     ) -> Callable[[Tx], Made]:
         """What `create` does inside a transaction, for a caller who has to do more in it; `ring` after it."""
         bounds.check()
-        _check_rate(rate)
+        check_rate(rate)
         assert not wish.kind.is_chore or wish.mode is Mode.ALL, "a chore's ledger is its proof"
         dataset = self._catalogue.dataset(wish.dataset)
         self._store.prepare([dataset])
@@ -485,7 +486,7 @@ class Jobs:
 
     def set_rate(self, job_id: int, rate: float | None) -> Job:
         """Change how many requests a second a job may send; None leaves it to the source's budget."""
-        _check_rate(rate)
+        check_rate(rate)
 
         def write(tx: Tx) -> Job:
             before = self._require(tx, job_id).rate

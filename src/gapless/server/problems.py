@@ -127,6 +127,8 @@ def _fault_of(error: Any) -> dict[str, str]:
     """One thing that is off."""
     if error["type"] == "union_tag_invalid":
         return {"field": "kind", "message": f"give one of: {error['ctx']['expected_tags']}"}
+    if error["type"] == "json_invalid":
+        return {"field": "body", "message": f"is no JSON: {error['ctx']['error']}"}
     return {"field": _place(error["loc"]), "message": str(error["msg"])}
 
 
