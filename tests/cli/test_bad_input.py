@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -164,3 +165,12 @@ def test_the_program_runs_as_a_module_and_prints_its_version() -> None:
     """`gapless --version`."""
     done = subprocess.run([sys.executable, "-m", "gapless", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("gapless ")
+
+
+def test_an_order_of_two_parts_is_done_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A priority is not changed where the rate beside it is refused."""
+    env = environment(tmp_path, NOWHERE)
+    assert run(*FILL, "--hold", env=env).returncode == 0
+    refused(run("jobs", "set", "1", "--priority", "high", "--rate", "-1", env=env), 2, "rate")
+    shown = run("jobs", "show", "1", "--json", env=env)
+    assert json.loads(shown.stdout)["priority"] == "normal"

@@ -11,7 +11,7 @@ from gapless.core.period import parse
 from gapless.core.span import DAY, MINUTE, Span, instant
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
-from gapless.store import pages, series
+from gapless.store import pages, segments, series
 from gapless.testing.history import MINUTES, assert_complete
 
 START = parse("2024-06-01", field="from").start
@@ -84,6 +84,22 @@ def test_a_history_start_is_found_and_remembered(history: Gapless, upbit: Sandbo
     before = requests(upbit)
     assert fill(history, "KRW-NEW", Span(listed - 20 * DAY, listed + DAY)) is JobState.DONE
     assert requests(upbit) == before
+
+
+def test_a_long_history_that_begins_late_is_fetched_by_several(history: Gapless, upbit: SandboxProcess) -> None:
+    """Nobody knows where it begins: what has come in a row is believed to go on, and hardly a request is lost."""
+    upbit.control(latency_ms=40)
+    listed = parse("2024-02-15T07:31:00Z", field="from").start
+    running = history.backfill(
+        MINUTES, "KRW-NEW", Span(listed - 20 * DAY, listed).start_time, Span(listed, listed + 10 * DAY).end_time
+    )
+    assert running.wait(timeout=60) is JobState.DONE
+
+    with history.store.read() as tx:
+        shares = [detail.requests for detail in segments.of_job(tx, running.job.id)]
+    least = 72
+    assert max(shares) <= least / 2
+    assert sum(shares) == requests(upbit) <= least + 2 + 4
 
 
 @pytest.mark.parametrize("slots", [1])

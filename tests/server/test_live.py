@@ -14,7 +14,7 @@ from gapless.core.actor import ENGINE
 from gapless.core.job import Queue
 from gapless.server.process import Serving
 from gapless.store import audit
-from gapless.testing.history import MINUTES
+from gapless.testing.history import MINUTES, until
 
 DAY = {"dataset": MINUTES, "series": ["KRW-BTC"], "start": "2024-01-01", "end": "2024-01-01"}
 
@@ -69,6 +69,18 @@ def test_every_reader_hears_of_every_change_in_order(client, serving, history):
         array = next(one for one in last["d"] if one[0] == job)
         assert array[2] == 100
         assert hear(other, lambda m: state_of(m, job) == "done")["rev"] == last["rev"]
+
+
+def test_a_page_that_was_drawn_while_nobody_listened_sees_a_hole(client, serving, history):
+    """However much has happened since: its first message counts further than the page has."""
+    api = client("operator")
+    job = api.post("/api/batch/jobs", json={**DAY, "autoStart": False}).json()["id"]
+    live = serving.context.live
+    drawn = live.rev
+    history.jobs.cancel(job)
+    until(lambda: live.rev > drawn)
+    with reader(serving, api) as one:
+        assert hear(one, lambda m: m["k"] == "hello")["rev"] > drawn
 
 
 def test_a_log_is_followed_by_whoever_asks_for_it(client, serving):

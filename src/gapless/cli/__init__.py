@@ -80,7 +80,7 @@ def main() -> None:
         _refuse(error)
         sys.exit(int(Exit.USAGE))
     except typer.Abort:
-        complain("nobody answers the question; nothing was done")
+        complain("aborted")
         sys.exit(int(Exit.FAILED))
     except GaplessError as error:
         complain(str(error))

@@ -19,6 +19,7 @@ from gapless.core.errors import Exit, UsageError
 from gapless.core.job import Job, JobState, Kind, Priority, priority_of
 from gapless.core.span import SECOND, iso
 from gapless.engine.forecasts import Told
+from gapless.engine.jobs import check_rate
 from gapless.engine.reasons import reasons
 from gapless.engine.truth import differences
 from gapless.store import events, jobs, segments
@@ -295,10 +296,12 @@ def set_(
     """Change a job's priority or rate while it runs."""
     if not priority_ and rate is None:
         raise UsageError("priority: nothing to change", field="priority", hint="give --priority or --rate")
+    check_rate(rate or None)
+    its = priority_of(priority_) if priority_ else None
     with history(database) as opened:
         changed = opened.jobs.get(job)
-        if priority_:
-            changed = opened.jobs.set_priority(job, priority_of(priority_))
+        if its is not None:
+            changed = opened.jobs.set_priority(job, its)
         if rate is not None:
             changed = opened.jobs.set_rate(job, rate or None)
     pace = f", at most {changed.rate:g} requests a second" if changed.rate else ""

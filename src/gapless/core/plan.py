@@ -19,7 +19,9 @@ THIN = 0.9
 #: Stored rows, in pages, from which a density is trusted.
 TRUSTED_PAGES = 3
 #: Expected pages of a thin series, at least, on either side of a cut: it costs half a page on average.
-WORTHWHILE = 25
+WORTHWHILE = 12
+#: Pages that have come in a row, at least, before as many more are believed to be there.
+STEADY = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,11 +275,14 @@ def quota_days(requests: int, daily: int | None) -> int:
     return 1 if not daily else max(1, math.ceil(requests / daily))
 
 
-def steal_at(grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool) -> Instant | None:
+def steal_at(
+    grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool, most: int | None = None
+) -> Instant | None:
     """Where an idle slot may cut what a running segment still misses, or None when it is too little.
 
     On a page boundary; the victim keeps the page that is under way and at least one more, the thief gets half. Where
     pages end nobody knows in a series that may be thin, or is: it is not cut in the dark, nor into small parts.
+    `most`: pages that the victim keeps at most.
     """
     if shape.jumps_back and density is None:
         return None
@@ -285,5 +290,5 @@ def steal_at(grid: Grid, spans: list[Span], shape: Shape, density: float | None,
     pages = count_pages(grid, spans, reach)
     if pages < (2 * WORTHWHILE if is_thin(shape, density) else 3):
         return None
-    keep = max(2, (pages + 1) // 2)
+    keep = max(2, min((pages + 1) // 2, pages if most is None else most))
     return boundary_back(grid, spans, reach, keep) if backward else boundary(grid, spans, reach, keep)

@@ -10,6 +10,7 @@ from gapless.core.job import Direction, Job, Kind, Mode, Wish
 from gapless.core.pacing import interval
 from gapless.core.page import Shape
 from gapless.core.plan import TRUSTED_PAGES, Facts, Plan, SeriesPlan, duration, plan_series, quota_days
+from gapless.core.segment import Segment
 from gapless.core.span import SECOND, Instant, Span, intersect, union
 from gapless.engine.catalogue import Catalogue
 from gapless.store import budgets, coverage, payloads, quarantine, rows, series
@@ -17,6 +18,8 @@ from gapless.store.database import Tx
 
 #: Rows looked at to estimate a density.
 SAMPLE = 5_000
+#: The same, where a segment is about to be cut.
+BESIDE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +63,35 @@ class Planner:
             density=self.density(tx, dataset, series_id, self.catalogue.source(dataset).shape(dataset, name)),
         )
 
-    def density(
-        self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape, pages: int = TRUSTED_PAGES
-    ) -> float | None:
-        """Rows per covered cell among the newest rows; None before so many pages are stored.
+    def density(self, tx: Tx, dataset: Dataset, series_id: int, shape: Shape) -> float | None:
+        """Rows per covered cell among the newest rows; None before three pages are stored.
 
         At most one, but where rows are events that may share a cell.
         """
         if not dataset.columns:
             return None
         newest = rows.newest(tx, dataset, series_id, SAMPLE)
-        if newest is None or newest[0] < pages * (shape.listed or shape.rows):
+        return self._density(tx, dataset, series_id, shape, newest, TRUSTED_PAGES)
+
+    def density_beside(self, tx: Tx, dataset: Dataset, segment: Segment, shape: Shape) -> float | None:
+        """The same among the rows next to where a segment stands; one page tells a thin series from a dense one."""
+        if not dataset.columns:
             return None
-        found, first, last = newest
+        found = rows.beside(tx, dataset, segment.series, segment.cursor, BESIDE, after=segment.is_backward)
+        return self._density(tx, dataset, segment.series, shape, found, 1)
+
+    def _density(
+        self,
+        tx: Tx,
+        dataset: Dataset,
+        series_id: int,
+        shape: Shape,
+        sample: tuple[int, Instant, Instant] | None,
+        pages: int,
+    ) -> float | None:
+        if sample is None or sample[0] < pages * (shape.listed or shape.rows):
+            return None
+        found, first, last = sample
         seen = Span(first, dataset.grid.add(last, 1))
         covered = cells(dataset.grid, intersect(coverage.spans(tx, series_id, seen), [seen]))
         if not covered:

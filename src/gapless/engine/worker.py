@@ -19,17 +19,16 @@ import structlog
 from gapless.core.clock import Clock
 from gapless.core.errors import GaplessError, StoreError
 from gapless.core.job import JobState
-from gapless.core.plan import steal_at
 from gapless.core.segment import Lease
-from gapless.core.span import DAWN, Instant, Span
+from gapless.engine import cutting
 from gapless.engine.claims import Ready, Taker
+from gapless.engine.cutting import Cut
 from gapless.engine.jobs import Jobs
 from gapless.engine.recovery import BEAT, Identity, Watch, lock_folder
 from gapless.engine.runner import Runner
-from gapless.store import audit, budgets, claims, coverage, jobs, rows, segments, series
+from gapless.store import audit, budgets, claims, jobs, segments
 from gapless.store.database import Tx
 from gapless.store.store import Store
-from gapless.work.base import Work
 
 log = structlog.get_logger("gapless.engine")
 
@@ -283,20 +282,21 @@ class Worker:
         with self._store.read() as tx:
             if claims.is_full(tx, queue):
                 return None
-            found = claims.victims(tx, queue, self._only)
-            for victim in found:
-                cut = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
-                if cut is not None:
+            best: tuple[Lease, Cut, str] | None = None
+            for victim in claims.victims(tx, queue, self._only):
+                found = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
+                if found is not None and (best is None or found[0].is_safe):
+                    best = victim, *found
+                if best is not None and best[1].is_safe:
                     break
-            else:
-                return None
-        at, key = cut
-        if not self._store.write(lambda tx: segments.steal(tx, victim, at, key)):
+        if best is None:
+            return None
+        robbed, cut, key = best
+        if not self._store.write(lambda tx: segments.steal(tx, robbed, cut.at, key)):
             return None
         return self._claim(queue, looks_first=False)
 
-    def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[int, str] | None:
-        work = self._runner.work(victim)
+    def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[Cut, str] | None:
         limit = self._runner.limit(victim)
         latency = self._runner.latency.get(limit.key)
         budget = budgets.load(tx, limit.key)
@@ -305,13 +305,8 @@ class Worker:
         step = budget.step / 1_000_000
         if step and lanes >= latency.seconds / step + 1:
             return None
-        spans = work.remaining(tx, victim, self._clock.now())
-        # One page tells a thin series from a dense one.
-        density = self._jobs.planner.density(tx, work.dataset, victim.segment.series, work.shape, pages=1)
-        at = steal_at(work.dataset.grid, spans, work.shape, density, victim.segment.is_backward)
-        if at is None or (victim.segment.is_backward and not _existed(tx, work, victim.segment.series, at)):
-            return None
-        return at, limit.key
+        cut = cutting.find(tx, self._jobs.planner, self._runner.work(victim), victim, self._clock.now())
+        return None if cut is None else (cut, limit.key)
 
     def _fail(self, error: GaplessError) -> None:
         """The database is in trouble: say it once, and try again until somebody stops us."""
@@ -426,11 +421,3 @@ class Worker:
             self.ring()
         if reconcile:
             self.reconcile()
-
-
-def _existed(tx: Tx, work: Work, series_id: int, at: Instant) -> bool:
-    """Whether the series is known to reach back to `at`: else a thief would only ask for what precedes its history."""
-    if work.shape.jumps_back:
-        return rows.newest_in(tx, work.dataset, series_id, Span(DAWN, at)) is not None
-    covered = coverage.spans(tx, series_id)
-    return series.since(tx, series_id)[0] is not None or (bool(covered) and covered[0].start < at)

@@ -163,12 +163,19 @@ class Live:
             self._board.see({one.id: one.beat for one in workers.every(tx)})
             waits = bool(audit.unsealed(tx))
             is_heard = bool(self._listeners)
-            self._last_audit = self._last_audit if is_heard else audit.top(tx)
+            if not is_heard:
+                self._pass(audit.top(tx))
         if waits:
             # Workers do it, too; a server without slots may be all there is.
             self._history.store.write(audit.seal)
         if is_heard:
             self._tell()
+
+    def _pass(self, top: int) -> None:
+        """Nobody hears what has happened since the last look: who has drawn a page before it sees a hole."""
+        if top != self._last_audit:
+            self._last_audit = top
+            self.rev += 1
 
     def _tell(self) -> None:
         with self._history.store.read() as tx:

@@ -274,6 +274,21 @@ def newest(tx: Tx, dataset: Dataset, series: int, limit: int) -> tuple[int, Inst
     return (int(found), int(first), int(last)) if found else None
 
 
+def beside(
+    tx: Tx, dataset: Dataset, series: int, at: Instant, limit: int, *, after: bool
+) -> tuple[int, Instant, Instant] | None:
+    """Number, first and last time of the `limit` rows next to an instant, from it on or before it; None without."""
+    mark = "?" if tx.name == "sqlite" else "%s"
+    side, order = (">=", "") if after else ("<", " DESC")
+    tx.cursor.execute(
+        f"SELECT count(*), {micros(tx, 'min(time)')}, {micros(tx, 'max(time)')} FROM (SELECT time FROM {dataset.table}"
+        f" WHERE series = {mark} AND time {side} {_bound(tx)} ORDER BY time{order} LIMIT {int(limit)}) AS beside",
+        (series, at),
+    )
+    found, first, last = tx.cursor.fetchone()
+    return (int(found), int(first), int(last)) if found else None
+
+
 def _selected(tx: Tx, name: str, kind: Type) -> str:
     """A column such that both databases give the same Python value for the same record."""
     quoted = f'"{name}"'

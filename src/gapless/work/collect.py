@@ -116,7 +116,8 @@ class Collect:
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
             if spans or seen_to is None:
-                goes_back = is_backward or (spans == [held.span] and self._may_turn(segment))
+                sounds = len(spans) == 1 and spans[0].end == held.end and held.cursor == held.start
+                goes_back = is_backward or (sounds and self._may_turn(segment))
                 return Left(spans=spans, is_backward=goes_back, given_up=given_up)
             bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
 

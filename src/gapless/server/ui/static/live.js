@@ -31,9 +31,9 @@ export function live(hear, refetch, sub = []) {
     };
     socket.onmessage = event => {
       const message = JSON.parse(event.data);
-      // A hello tells nothing of what its `rev` counts; any other message tells the last step.
-      const isHello = message.k === 'hello', isAgain = isHello && hasOpened;
-      const isHole = message.boot !== boot || message.rev > Number(rev) + (isHello ? 0 : 1);
+      // Only messages of `jobs` tell a step themselves.
+      const isHole = message.boot !== boot || message.rev > Number(rev) + (message.k === 'jobs' ? 1 : 0);
+      const isAgain = message.k === 'hello' && hasOpened;
       boot = message.boot;
       rev = message.rev;
       hasOpened = true;
