@@ -15,11 +15,11 @@ from gapless.core.errors import LeaseLost
 from gapless.core.job import Direction, Mode
 from gapless.core.page import Ask, Page, Shape
 from gapless.core.paging import Window, fit, goes_on, is_thin_page, next_ask, open_part, relax, widen
-from gapless.core.plan import Facts, missing
+from gapless.core.plan import THIN, Facts, missing
 from gapless.core.segment import Lease, Segment, Side
 from gapless.core.span import Instant, Span, intersect, subtract, union
 from gapless.sources.base import Source
-from gapless.store import coverage, events, pages, payloads, quarantine, segments, series
+from gapless.store import coverage, events, pages, payloads, quarantine, rows, segments, series
 from gapless.store.database import Tx
 from gapless.store.segments import Held
 from gapless.store.store import Store
@@ -116,9 +116,9 @@ class Collect:
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
             if spans or seen_to is None:
-                sounds = len(spans) == 1 and spans[0].end == held.end and held.cursor == held.start
-                goes_back = is_backward or (sounds and self._may_turn(segment))
-                return Left(spans=spans, is_backward=goes_back, given_up=given_up)
+                is_whole = len(spans) == 1 and spans[0].end == held.end and held.cursor == held.start
+                sounds = is_whole and self._may_turn(segment) and not self._is_dense(tx, held.series)
+                return Left(spans=spans, is_backward=is_backward or sounds, given_up=given_up)
             bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
 
     def remaining(self, tx: Tx, lease: Lease, now: Instant) -> list[Span]:
@@ -131,6 +131,12 @@ class Collect:
             return []
         left = self.left(tx, lease.segment, held, now)
         return left.spans if left.is_backward == held.is_backward else []
+
+    def _is_dense(self, tx: Tx, series_id: int) -> bool:
+        """Whether the newest page of a series is known to be dense: a part that was cut off need not sound again."""
+        shape, grid = self.shape, self.dataset.grid
+        newest = rows.newest(tx, self.dataset, series_id, shape.rows)
+        return newest is not None and newest[0] >= max(shape.rows, THIN * grid.count(newest[1], grid.add(newest[2], 1)))
 
     def _proof(self, tx: Tx, segment: Segment, bounds: Span) -> list[Span]:
         if segment.recheck_from >= bounds.end:
