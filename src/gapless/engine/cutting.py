@@ -41,10 +41,8 @@ def find(tx: Tx, planner: Planner, work: Work, victim: Lease, now: Instant) -> C
     if not shape.jumps_back:
         is_known = not segment.is_backward or _is_answered_before(tx, segment.series, at)
         return Cut(at, is_safe=True) if is_known else None
-    if (
-        rows.newest_in(tx, dataset, segment.series, Span(DAWN, at if segment.is_backward else segment.cursor))
-        is not None
-    ):
+    known = Span(DAWN, at if segment.is_backward else segment.cursor)
+    if rows.newest_in(tx, dataset, segment.series, known) is not None:
         return Cut(at, is_safe=True)
     seen = _seen(tx, dataset, segment, reach_of(shape, density)) if segment.is_backward else 0
     if seen < (WORTHWHILE if is_thin(shape, density) else STEADY):

@@ -264,26 +264,25 @@ def tally(tx: Tx, dataset: Dataset, series: int, within: Span) -> dict[int, int]
 
 def newest(tx: Tx, dataset: Dataset, series: int, limit: int) -> tuple[int, Instant, Instant] | None:
     """Number, first and last time of the newest `limit` rows; None without rows."""
-    mark = "?" if tx.name == "sqlite" else "%s"
-    tx.cursor.execute(
-        f"SELECT count(*), {micros(tx, 'min(time)')}, {micros(tx, 'max(time)')} FROM (SELECT time"
-        f" FROM {dataset.table} WHERE series = {mark} ORDER BY time DESC LIMIT {int(limit)}) AS newest",
-        (series,),
-    )
-    found, first, last = tx.cursor.fetchone()
-    return (int(found), int(first), int(last)) if found else None
+    return _sampled(tx, dataset, "", (series,), limit, newest_first=True)
 
 
 def beside(
     tx: Tx, dataset: Dataset, series: int, at: Instant, limit: int, *, after: bool
 ) -> tuple[int, Instant, Instant] | None:
     """Number, first and last time of the `limit` rows next to an instant, from it on or before it; None without."""
-    mark = "?" if tx.name == "sqlite" else "%s"
-    side, order = (">=", "") if after else ("<", " DESC")
+    side = f" AND time {'>=' if after else '<'} {_bound(tx)}"
+    return _sampled(tx, dataset, side, (series, at), limit, newest_first=not after)
+
+
+def _sampled(
+    tx: Tx, dataset: Dataset, side: str, params: tuple[int, ...], limit: int, *, newest_first: bool
+) -> tuple[int, Instant, Instant] | None:
+    mark, order = "?" if tx.name == "sqlite" else "%s", " DESC" if newest_first else ""
     tx.cursor.execute(
         f"SELECT count(*), {micros(tx, 'min(time)')}, {micros(tx, 'max(time)')} FROM (SELECT time FROM {dataset.table}"
-        f" WHERE series = {mark} AND time {side} {_bound(tx)} ORDER BY time{order} LIMIT {int(limit)}) AS beside",
-        (series, at),
+        f" WHERE series = {mark}{side} ORDER BY time{order} LIMIT {int(limit)}) AS sampled",
+        params,
     )
     found, first, last = tx.cursor.fetchone()
     return (int(found), int(first), int(last)) if found else None

@@ -116,8 +116,7 @@ class Collect:
             recheck_from = segment.recheck_from if segment.recheck_from < bounds.end else None
             spans = missing(looked_at, facts, mode, recheck_from)
             if spans or seen_to is None:
-                is_whole = len(spans) == 1 and spans[0].end == held.end and held.cursor == held.start
-                sounds = is_whole and self._may_turn(segment) and not self._is_dense(tx, held.series)
+                sounds = self._may_sound(segment, held, spans) and not self._is_dense(tx, held.series)
                 return Left(spans=spans, is_backward=is_backward or sounds, given_up=given_up)
             bounds = Span(bounds.start, seen_to) if is_backward else Span(seen_to, bounds.end)
 
@@ -129,8 +128,13 @@ class Collect:
         held = segments.look(tx, lease)
         if held is None:
             return []
-        left = self.left(tx, lease.segment, held, now)
-        return left.spans if left.is_backward == held.is_backward else []
+        spans = self.left(tx, lease.segment, held, now).spans
+        return [] if self._may_sound(lease.segment, held, spans) else spans
+
+    def _may_sound(self, segment: Segment, held: Held, spans: list[Span]) -> bool:
+        """Whether nothing of a segment is in that may begin with the page at its newer end."""
+        is_whole = len(spans) == 1 and spans[0].end == held.end and held.cursor == held.start
+        return is_whole and not held.is_backward and self._may_turn(segment)
 
     def _is_dense(self, tx: Tx, series_id: int) -> bool:
         """Whether the newest page of a series is known to be dense: a part that was cut off need not sound again."""
