@@ -100,6 +100,7 @@ def test_a_program_of_somebody_else_is_not_talked_into(tmp_path: Path, upbit: Sa
         ({"series": ["KRW-BTC", 5], "days": 3}, "series"),
         ({"series": "KRW-BTC", "days": "3"}, "days"),
         ({"series": "KRW-BTC", "start": 20240501}, "from"),
+        ({"series": "KRW-BTC", "start": "2024-05-01", "end": 20240502}, "to"),
         ({"series": "KRW-BTC", "days": 3, "priority": "urgent"}, "priority"),
     ],
 )

@@ -290,7 +290,7 @@ class Gapless:
     ) -> tuple[Span, str]:
         """The span on the dataset's grid that was asked for, up to the frontier of all `names`, and how it was said."""
         now = self.clock.now()
-        named, said = wanted_period(_text(start), _text(end), days, now=now, zone=dataset.zone)
+        named, said = wanted_period(_text(start, "from"), _text(end, "to"), days, now=now, zone=dataset.zone)
         frontier = min({dataset.frontier(now - MARGIN, name) for name in names or [""]})
         aligned = align(dataset.grid, named, frontier)
         if aligned is None:
@@ -342,7 +342,7 @@ class Gapless:
                 field="as_of",
                 hint="its records are final; leave it out",
             )
-        named = parse(_text(as_of) or "", field="as_of", zone=dataset.zone)
+        named = parse(_text(as_of, "as_of") or "", field="as_of", zone=dataset.zone)
         return moment(named.end - 1).astimezone(ZoneInfo(dataset.zone)).date().isoformat()
 
     def ready(self, dataset: Dataset, names: Sequence[str], *, progress: bool = False) -> None:
@@ -589,7 +589,7 @@ class Gapless:
 
     def undo(self, job_id: int, after: When | None = None) -> Undone:
         """Take the rows of a compute job away again, with their ledger; with `after` only those from a day on."""
-        return undo(self, job_id, _text(after))
+        return undo(self, job_id, _text(after, "after"))
 
     def compare(
         self,
@@ -603,7 +603,7 @@ class Gapless:
         """How far two stored daily series, each named DATASET:SERIES, agree on the days on which both have a value."""
         from gapless.app.agreement import agreement
 
-        return agreement(self, mine, theirs, _text(start), _text(end), days)
+        return agreement(self, mine, theirs, _text(start, "from"), _text(end, "to"), days)
 
     def validation_wish(
         self,
@@ -1056,12 +1056,14 @@ def owner() -> str:
         return f"uid{os.getuid()}"
 
 
-def _text(when: When | None) -> str | None:
+def _text(when: When | None, field: str) -> str | None:
     if when is None or isinstance(when, str):
         return when
     if isinstance(when, date):
         return when.isoformat()
-    raise UsageError(f"from: {when!r} is no time", field="from", hint="give a date, a datetime with its zone, or text")
+    raise UsageError(
+        f"{field}: {when!r} is no time", field=field, hint="give a date, a datetime with its zone, or text"
+    )
 
 
 def _listed(series: str | Iterable[str]) -> list[str]:
