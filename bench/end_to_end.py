@@ -51,7 +51,7 @@ _DECODER = msgspec.json.Decoder(list[Candle])
 
 def run(*, long: bool) -> Iterator[table.Line]:
     """The wall times side by side, then what the provider could have served."""
-    pages, turns = (2_000, 5) if long else (1_000, 4)
+    pages, turns = (4_000, 5) if long else (2_000, 4)
     asked = rig.minutes_before(rig.END, pages * rig.PAGE)
     ours: list[float] = []
     bare: dict[int, list[float]] = {1: [], SLOTS: []}

@@ -276,19 +276,26 @@ def quota_days(requests: int, daily: int | None) -> int:
 
 
 def steal_at(
-    grid: Grid, spans: list[Span], shape: Shape, density: float | None, backward: bool, most: int | None = None
+    grid: Grid,
+    spans: list[Span],
+    shape: Shape,
+    density: float | None,
+    backward: bool,
+    *,
+    least: int = 3,
+    most: int | None = None,
 ) -> Instant | None:
     """Where an idle slot may cut what a running segment still misses, or None when it is too little.
 
     On a page boundary; the victim keeps the page that is under way and at least one more, the thief gets half. Where
     pages end nobody knows in a series that may be thin, or is: it is not cut in the dark, nor into small parts.
-    `most`: pages that the victim keeps at most.
+    `least`: pages below which nothing is cut. `most`: pages that the victim keeps at most.
     """
     if shape.jumps_back and density is None:
         return None
     reach = reach_of(shape, density)
     pages = count_pages(grid, spans, reach)
-    if pages < (2 * WORTHWHILE if is_thin(shape, density) else 3):
+    if pages < max(least, 2 * WORTHWHILE if is_thin(shape, density) else 3):
         return None
     keep = max(2, min((pages + 1) // 2, pages if most is None else most))
     return boundary_back(grid, spans, reach, keep) if backward else boundary(grid, spans, reach, keep)

@@ -7,6 +7,7 @@ to exist the victim gives half away; into what nobody has seen it keeps no more 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gapless.core.dataset import Dataset
@@ -18,6 +19,9 @@ from gapless.store import coverage, rows, series
 from gapless.store.database import Tx
 from gapless.work.base import Work
 
+#: Seconds that what is left has to take, at least: less is over before a slot has taken its half.
+WORTH = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -28,14 +32,15 @@ class Cut:
     is_safe: bool
 
 
-def find(tx: Tx, planner: Planner, work: Work, victim: Lease, now: Instant) -> Cut | None:
-    """Where to cut a running segment, or None when it had better stay whole."""
+def find(tx: Tx, planner: Planner, work: Work, victim: Lease, now: Instant, latency: float) -> Cut | None:
+    """Where to cut a running segment, or None when it had better stay whole; `latency`: seconds of a request."""
     segment, dataset, shape = victim.segment, work.dataset, work.shape
     spans = work.remaining(tx, victim, now)
     if not spans:
         return None
     density = planner.density_beside(tx, dataset, segment, shape)
-    at = steal_at(dataset.grid, spans, shape, density, segment.is_backward)
+    least = math.ceil(WORTH / max(latency, 0.001))
+    at = steal_at(dataset.grid, spans, shape, density, segment.is_backward, least=least)
     if at is None:
         return None
     if not shape.jumps_back:
@@ -47,7 +52,7 @@ def find(tx: Tx, planner: Planner, work: Work, victim: Lease, now: Instant) -> C
     seen = _seen(tx, dataset, segment, reach_of(shape, density)) if segment.is_backward else 0
     if seen < (WORTHWHILE if is_thin(shape, density) else STEADY):
         return None
-    near = steal_at(dataset.grid, spans, shape, density, segment.is_backward, most=seen)
+    near = steal_at(dataset.grid, spans, shape, density, segment.is_backward, least=least, most=seen)
     return None if near is None else Cut(near, is_safe=False)
 
 

@@ -128,6 +128,7 @@ class Worker:
         #: Replaced as a whole under the lock, read without it.
         self._slots: list[_Slot] = []
         self._changing = threading.Lock()
+        self._stealing = threading.Lock()
         self._closing = threading.Event()
         self._orphans: dict[int, int] = {}
         self.watch = Watch(store, clock, Identity(lock_folder(store)))
@@ -278,10 +279,17 @@ class Worker:
         return None if looks_first and not taker.is_any() else taker.take()
 
     def _steal(self, queue: str) -> Ready | None:
-        """Nothing waits: cut the largest running segment, unless its lanes fill the budget already."""
+        """Nothing waits: cut the largest running segment, unless its lanes fill the budget already.
+
+        One slot at a time: those who look at once would find the same place.
+        """
+        with self._stealing:
+            return self._claim(queue, looks_first=False) if self._cut_best(queue) else None
+
+    def _cut_best(self, queue: str) -> bool:
         with self._store.read() as tx:
             if claims.is_full(tx, queue):
-                return None
+                return False
             best: tuple[Lease, Cut, str] | None = None
             for victim in claims.victims(tx, queue, self._only):
                 found = self._cut(victim, claims.lanes(tx, victim.segment.series), tx)
@@ -290,11 +298,9 @@ class Worker:
                 if best is not None and best[1].is_safe:
                     break
         if best is None:
-            return None
+            return False
         robbed, cut, key = best
-        if not self._store.write(lambda tx: segments.steal(tx, robbed, cut.at, key)):
-            return None
-        return self._claim(queue, looks_first=False)
+        return self._store.write(lambda tx: segments.steal(tx, robbed, cut.at, key))
 
     def _cut(self, victim: Lease, lanes: int, tx: Tx) -> tuple[Cut, str] | None:
         limit = self._runner.limit(victim)
@@ -305,7 +311,8 @@ class Worker:
         step = budget.step / 1_000_000
         if step and lanes >= latency.seconds / step + 1:
             return None
-        cut = cutting.find(tx, self._jobs.planner, self._runner.work(victim), victim, self._clock.now())
+        work = self._runner.work(victim)
+        cut = cutting.find(tx, self._jobs.planner, work, victim, self._clock.now(), latency.seconds)
         return None if cut is None else (cut, limit.key)
 
     def _fail(self, error: GaplessError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ _DAILY = (
 )
 
 
-class Candle(msgspec.Struct):
+class Candle(msgspec.Struct, gc=False):
     market: str
     candle_date_time_utc: str
     opening_price: float
@@ -39,27 +40,35 @@ class Candle(msgspec.Struct):
     candle_acc_trade_price: float
     candle_acc_trade_volume: float
 
-    def row(self, time: Instant) -> Row:
-        return (
-            time,
-            self.opening_price,
-            self.high_price,
-            self.low_price,
-            self.trade_price,
-            self.candle_acc_trade_volume,
-            self.candle_acc_trade_price,
-            self.timestamp * 1_000,
-        )
+    @staticmethod
+    def rows(times: Sequence[Instant], candles: Sequence[Any]) -> list[Row]:
+        """All of a page at once: a call for each candle would take as long as the rest."""
+        return [
+            (
+                time,
+                one.opening_price,
+                one.high_price,
+                one.low_price,
+                one.trade_price,
+                one.candle_acc_trade_volume,
+                one.candle_acc_trade_price,
+                one.timestamp * 1_000,
+            )
+            for time, one in zip(times, candles, strict=True)
+        ]
 
 
-class DayCandle(Candle):
+class DayCandle(Candle, gc=False):
     prev_closing_price: float | None
     change_price: float | None
     change_rate: float | None
 
-    def row(self, time: Instant) -> Row:
-        # Named, not super(): zero-argument super costs a cell lookup per row.
-        return (*Candle.row(self, time), self.prev_closing_price, self.change_price, self.change_rate)
+    @staticmethod
+    def rows(times: Sequence[Instant], candles: Sequence[Any]) -> list[Row]:
+        return [
+            (*row, one.prev_closing_price, one.change_price, one.change_rate)
+            for row, one in zip(Candle.rows(times, candles), candles, strict=True)
+        ]
 
 
 class Unit(msgspec.Struct, frozen=True):
