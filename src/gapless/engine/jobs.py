@@ -2,7 +2,8 @@
 
 A job is done when the ledger says so: when its segments have ended the planner runs again over the pinned span; what is
 still missing becomes a new round of segments, and a round that proved nothing new ends the job. Whoever ends a segment
-locks the job's row first, so exactly one of them finishes it.
+locks the job's row first, so exactly one of them finishes it. Where many wait, it keeps one of those waiting instead:
+slots that end segments of one big job at once need not take turns at its row.
 """
 
 from __future__ import annotations
@@ -224,7 +225,9 @@ class Jobs:
         segment, now = lease.segment, self._clock.now()
 
         def write(tx: Tx) -> T | None:
-            jobs.hold(tx, segment.job)
+            goes_on = segments.keep_waiting(tx, segment.job)
+            if not goes_on:
+                jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, state, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             if state is not SegmentState.DONE:
@@ -237,7 +240,8 @@ class Jobs:
                     segment=segment.id,
                     level="error",
                 )
-            self._settle(tx, segment.job, now)
+            if not goes_on:
+                self._settle(tx, segment.job, now)
             return then(tx)
 
         followed = self._store.write(write)
@@ -249,11 +253,13 @@ class Jobs:
 
         False when its job is locked just now: whoever ends a segment takes the job first, so nobody may wait here.
         """
-        if not jobs.hold(tx, lease.segment.job, waits=False):
+        goes_on = segments.keep_waiting(tx, lease.segment.job)
+        if not goes_on and not jobs.hold(tx, lease.segment.job, waits=False):
             return False
         now = self._clock.now()
         segments.end(tx, lease, SegmentState.DONE, now)
-        self._settle(tx, lease.segment.job, now)
+        if not goes_on:
+            self._settle(tx, lease.segment.job, now)
         return True
 
     def pass_over(self, tx: Tx, lease: Lease, now: Instant) -> bool:

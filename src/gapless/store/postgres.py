@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from gapless.core.errors import StoreError, StoreLost
 from gapless.core.lazily import psycopg
+from gapless.store import arrays
 from gapless.store.database import Database, Tx, Work
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Postgres(Database):
             raise StoreError(
                 f"{self.address} is PostgreSQL {found}", hint=f"gapless needs {OLDEST} or newer: upgrade the server"
             )
+        arrays.teach(connection)
         # Whatever the server's own habits are: numbers with all their digits, times and dates as we read them.
         connection.execute("SET extra_float_digits = 3; SET datestyle = 'ISO'; SET timezone = 'UTC'")
         # A process that freezes between two statements must not keep its locks: what it had not committed is undone.

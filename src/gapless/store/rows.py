@@ -22,6 +22,7 @@ from gapless.core.dataset import Conflict, Dataset, Revisions, Type
 from gapless.core.lazily import pl
 from gapless.core.page import Row
 from gapless.core.span import Instant, Span, span
+from gapless.store import arrays
 from gapless.store.database import Tx
 
 _SQLITE = {
@@ -153,16 +154,22 @@ def _values_text(dataset: Dataset, count: int) -> str:
 
 
 @lru_cache(maxsize=256)
+def _elements(dataset: Dataset) -> tuple[str, ...]:
+    """What PostgreSQL is sent for each column: times as whole numbers."""
+    return tuple("bigint" if kind is Type.TIME else _POSTGRES[kind] for kind in _types(dataset))
+
+
+@lru_cache(maxsize=256)
 def _unnest_text(dataset: Dataset) -> str:
     columns = ", ".join(_quoted(["series", *names(dataset)]))
-    taken, arrays = [], []
-    for i, kind in enumerate(_types(dataset)):
+    taken, marks = [], []
+    for i, (kind, element) in enumerate(zip(_types(dataset), _elements(dataset), strict=True)):
         taken.append(f"{_EPOCH} + c{i} * interval '1 microsecond'" if kind is Type.TIME else f"c{i}")
-        arrays.append(f"%b::{'bigint' if kind is Type.TIME else _POSTGRES[kind]}[]")
+        marks.append(f"%b::{element}[]")
     aliases = ", ".join(f"c{i}" for i in range(len(taken)))
     return (
         f"INSERT INTO {dataset.table} ({columns}) SELECT %b::bigint, {', '.join(taken)}"
-        f" FROM unnest({', '.join(arrays)}) AS page({aliases}) {_conflict(dataset, False)}"
+        f" FROM unnest({', '.join(marks)}) AS page({aliases}) {_conflict(dataset, False)}"
     )
 
 
@@ -171,7 +178,7 @@ def upsert(tx: Tx, dataset: Dataset, series: int, rows: list[Row]) -> int:
     if not rows:
         return 0
     if tx.name == "postgresql":
-        tx.cursor.execute(_unnest_text(dataset), (series, *map(list, zip(*rows, strict=True))))
+        tx.cursor.execute(_unnest_text(dataset), (series, *arrays.columns(rows, _elements(dataset))))
         return int(tx.cursor.rowcount)
     stored = 0
     for at in range(0, len(rows), CHUNK):

@@ -223,6 +223,21 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+#: Waiting segments that the others find to claim, while one more is kept from them.
+_SPARE = 32
+_KEEP_ONE = Statement(
+    select(segment.c.id)
+    .where(
+        segment.c.id
+        == select(segment.c.id)
+        .where(segment.c.job == _b("its_job"), segment.c.state == word(_WAITING))
+        .limit(1)
+        .offset(_SPARE)
+        .scalar_subquery(),
+        segment.c.state == word(_WAITING),
+    )
+    .with_for_update(read=True, skip_locked=True)
+)
 _UNDER_WAY = Statement(
     select(segment.c.start, segment.c.end, segment.c.cursor, segment.c.direction).where(
         segment.c.series == _b("its_series"), segment.c.state == word(_RUNNING)
@@ -513,6 +528,14 @@ def under_way(tx: Tx, series_id: int) -> list[tuple[Instant, Instant]]:
 def has_live(tx: Tx, job_id: int) -> bool:
     """Whether a job has a segment that waits or runs; a look at an index, however many it has."""
     return tx.one(_ANY_LIVE, job=job_id) is not None
+
+
+def keep_waiting(tx: Tx, job_id: int) -> bool:
+    """Keep one of many waiting segments of a job as it is until this transaction ends: the job is not over before.
+
+    So whoever ends another one need not lock the job. False where few wait, and on SQLite, which has no such locks.
+    """
+    return tx.name != "sqlite" and tx.one(_KEEP_ONE, its_job=job_id) is not None
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:

@@ -14,6 +14,7 @@ from typing import Any
 from gapless.core.dataset import Type
 from gapless.core.events import COMPARED, EVENTS, FLOATS, INTS, KEY, VALUED
 from gapless.core.span import Instant
+from gapless.store import arrays
 from gapless.store.database import Tx
 
 _NULL = float("nan")
@@ -148,7 +149,7 @@ def write(tx: Tx, series: int, valued: Sequence[tuple[Any, ...]]) -> int:
     if not valued:
         return 0
     if tx.name == "postgresql":
-        tx.cursor.execute(_update_unnest(), (*map(list, zip(*valued, strict=True)), series))
+        tx.cursor.execute(_update_unnest(), (*arrays.columns(valued, _elements()), series))
     else:
         tx.cursor.executemany(_update_text(), _bound(valued, series))
     return int(tx.cursor.rowcount)
@@ -220,17 +221,22 @@ def _update_text() -> str:
 
 
 @lru_cache(maxsize=1)
+def _elements() -> tuple[str, ...]:
+    """What PostgreSQL is sent for each column of the bulk update: times as whole numbers."""
+    times = {column.name for column in EVENTS.columns if column.type is Type.TIME}
+    return (*["bigint" if name in times else _NATIVE.get(name, "text") for name in VALUED], "bigint", "text", "text")
+
+
+@lru_cache(maxsize=1)
 def _update_unnest() -> str:
-    types = {column.name: column.type for column in EVENTS.columns}
-    arrays, sets = [], []
-    for name in VALUED:
-        is_time = types[name] is Type.TIME
-        arrays.append(f"%b::{'bigint' if is_time else _NATIVE.get(name, 'text')}[]")
-        sets.append(f'"{name}" = ' + (f"{_EPOCH} + u.{name} * interval '1 microsecond'" if is_time else f"u.{name}"))
-    arrays += ["%b::bigint[]", "%b::text[]", "%b::text[]"]
-    sets += _VOID
+    times = {column.name for column in EVENTS.columns if column.type is Type.TIME}
+    sets = [
+        f'"{name}" = ' + (f"{_EPOCH} + u.{name} * interval '1 microsecond'" if name in times else f"u.{name}")
+        for name in VALUED
+    ]
+    marks = ", ".join(f"%b::{element}[]" for element in _elements())
     return (
-        f"UPDATE {EVENTS.table} AS e SET {', '.join(sets)} FROM unnest({', '.join(arrays)})"
+        f"UPDATE {EVENTS.table} AS e SET {', '.join([*sets, *_VOID])} FROM unnest({marks})"
         f" AS u({', '.join([*VALUED, 'at_time', 'at_kind', 'at_id'])})"
         f" WHERE e.series = %b::bigint AND e.time = {_EPOCH} + u.at_time * interval '1 microsecond'"
         " AND e.kind = u.at_kind AND e.id = u.at_id"
