@@ -17,14 +17,17 @@ from typing import Any
 from bench import rig, table
 from bench.claims import finish_all, make_covered, one_by_one
 from gapless.app import Gapless
-from gapless.core.job import Queue
-from gapless.core.span import MINUTE, Instant
+from gapless.core.job import JobState, Kind, Queue
+from gapless.core.span import MINUTE, Instant, iso
 from gapless.sandbox.process import SandboxProcess
+from gapless.store import budgets
 from gapless.store.postgres import Postgres
 from gapless.testing.databases import fresh_database, postgres_server
 
 #: Backfill segments that wait while a live one starts.
 WAITING = 100_000
+#: Series with a candle in nearly every minute.
+DENSE = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL")
 #: Live starts and kills that are measured.
 TURNS = 5
 
@@ -81,18 +84,28 @@ async def _bare(url: str, number: int) -> float:
 
 
 def _processes(server: str, number: int) -> Iterator[table.Line]:
-    """Empty segments a second of real workers, from the first claim to the last end."""
+    """Segments of one page a second of real workers, from the first claim to the last end."""
+    parts = number // len(DENSE)
+    ends = range(rig.END, rig.END - parts * rig.PAGE * MINUTE, -rig.PAGE * MINUTE)
+    spans = [rig.minutes_before(end, rig.PAGE) for end in ends]
     rates = {}
-    for count in (1, 2):
-        with fresh_database(server) as url, rig.history_at(url, rig.NOWHERE) as history:
-            with _workers(url, rig.NOWHERE, Queue.BACKFILL, count, 2):
-                job = make_covered(history, number)
-                _until(partial(_is_over, history, job))
-                with history.store.read() as tx:
-                    tx.cursor.execute("SELECT min(claimed_at), max(ended_at) FROM segment WHERE job = %s", (job,))
-                    first, last = tx.cursor.fetchone()
-            rates[count] = number / ((last - first) / 1e6)
-    yield table.at_least("empty segments, 2 worker processes", rates[2], rates[1], 0.8, "/s", "1 process")
+    with SandboxProcess(rate=0) as provider:
+        for name in DENSE:
+            provider.warm(name, "1m", iso(spans[-1].start), iso(rig.END))
+        for count in (1, 2):
+            with fresh_database(server) as url, rig.history_at(url, provider.url) as history:
+                limit = history.catalogue.limit(history.dataset(rig.CANDLES.name), Kind.COLLECT)
+                history.store.write(partial(budgets.set_limit, limit=limit))
+                with _workers(url, provider.url, Queue.BACKFILL, count, 2):
+                    job = rig.make_segments(history.store, DENSE, spans)
+                    _until(partial(_is_over, history, job))
+                    with history.store.read() as tx:
+                        tx.cursor.execute("SELECT min(claimed_at), max(ended_at) FROM segment WHERE job = %s", (job,))
+                        first, last = tx.cursor.fetchone()
+                if history.jobs.get(job).state != JobState.DONE:
+                    raise RuntimeError(f"the job is {history.jobs.get(job).state}")
+                rates[count] = number / ((last - first) / 1e6)
+    yield table.at_least("segments of one page, 2 worker processes", rates[2], rates[1], 0.8, "/s", "1 process")
 
 
 def _starts(server: str, waiting: int) -> Iterator[table.Line]:
