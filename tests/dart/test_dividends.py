@@ -35,8 +35,15 @@ def test_a_second_read_calls_nothing(history: Gapless, dart: SandboxProcess) -> 
     sent = dart.stats()["requests"]
 
     assert history.read(DIVIDENDS, "005930", "2015", "2023").equals(first)
-    assert history.read(DIVIDENDS, "005930/11011", "2016", "2020").height
+    assert history.read(DIVIDENDS, "005930/11011", 2016, 2020).height
     assert dart.stats()["requests"] == sent
+
+
+def test_a_stock_is_named_alike_everywhere(history: Gapless) -> None:
+    """What a read finds under a bare number its coverage shows under that number."""
+    history.read(DIVIDENDS, "005930", "2021", "2023")
+    assert history.coverage(DIVIDENDS, "005930")["cells"].to_list() == [3]
+    assert history.coverage(DIVIDENDS, "005930").equals(history.coverage(DIVIDENDS, "005930/11011"))
 
 
 def test_a_prefetch_of_many_ends_done(history: Gapless, dart: SandboxProcess) -> None:

@@ -93,14 +93,26 @@ def test_a_program_of_somebody_else_is_not_talked_into(tmp_path: Path, upbit: Sa
     assert (done.stdout, done.stderr) == ("1440\n", "")
 
 
+def test_years_and_days_may_be_numbers_in_a_notebook(history: Gapless) -> None:
+    """`plan(..., 2020, 2021)` is what people write there."""
+    planned = history.plan(MINUTES, "KRW-BTC", 20240501, 20240502)
+    assert planned == history.plan(MINUTES, "KRW-BTC", "2024-05-01", "2024-05-02")
+    assert history.plan(MINUTES, "KRW-BTC", 2023, 2023) == history.plan(MINUTES, "KRW-BTC", "2023", "2023")
+
+
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
         ({"series": None, "days": 3}, "series"),
         ({"series": ["KRW-BTC", 5], "days": 3}, "series"),
         ({"series": "KRW-BTC", "days": "3"}, "days"),
-        ({"series": "KRW-BTC", "start": 20240501}, "from"),
-        ({"series": "KRW-BTC", "start": "2024-05-01", "end": 20240502}, "to"),
+        ({"series": "KRW-BTC", "start": 5.5}, "from"),
+        ({"series": "KRW-BTC", "start": 1717200000}, "from"),
+        ({"series": "KRW-BTC", "start": "2024-05-01", "end": b"2024"}, "to"),
+        ({"series": "KRW-BTC", "days": 3, "recheck": "2"}, "recheck"),
+        ({"series": "KRW-BTC", "days": 3, "recheck": -1}, "recheck"),
+        ({"series": "KRW-BTC", "days": 3, "rate": "fast"}, "rate"),
+        ({"series": "KRW-BTC", "days": 3, "queue": "fast"}, "queue"),
         ({"series": "KRW-BTC", "days": 3, "priority": "urgent"}, "priority"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 
 import gapless
 from gapless.app import Gapless
-from gapless.app.history import owner
+from gapless.app.parts import owner
 from gapless.core.actor import Actor, Via
 from gapless.core.clock import ManualClock
 from gapless.core.errors import NotAllowed, UsageError

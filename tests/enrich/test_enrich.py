@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 import gapless
 from gapless.app import Gapless, enriching, outside
 from gapless.app.enriching import Columns
-from gapless.app.history import owner
+from gapless.app.parts import owner
 from gapless.app.sectors import compare
 from gapless.core.errors import UsageError
 from gapless.core.events import COMPARED, EVENTS, VALUED

@@ -22,7 +22,8 @@ from gapless.store.store import Store
 from gapless.work.bring import COPY, other
 
 if TYPE_CHECKING:
-    from gapless.app.history import Gapless, When
+    from gapless.app.history import Gapless
+    from gapless.app.orders import When
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def look(
     days: float | None = None,
 ) -> Bringing:
     """What the other history holds of a dataset: of all series, of all time, or of those named. Raises `UsageError`."""
-    if dataset.source == "index":
+    if dataset.is_computed:
         raise UsageError(
             f"dataset: rows of {dataset.name} name the job that computed them",
             field="dataset",

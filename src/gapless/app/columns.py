@@ -88,8 +88,7 @@ def check(history: Gapless, change: Change, *, leave_empty: bool) -> None:
             )
         return
     source = history.catalogue.sources.get(dataset.source)
-    is_computed = dataset.source == "index"
-    if source is None or not (source.base_url or is_computed):
+    if source is None or not (source.base_url or dataset.is_computed):
         raise UsageError(
             f"dataset: rows of {dataset.name} are imported, nobody can be asked for {', '.join(change.names)}",
             field="dataset",

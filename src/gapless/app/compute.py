@@ -25,7 +25,8 @@ from gapless.work.imported import Imported
 from gapless.work.processes import Processes
 
 if TYPE_CHECKING:
-    from gapless.app.history import Gapless, When
+    from gapless.app.history import Gapless
+    from gapless.app.orders import When
 
 
 def our_own(chunk: int = 100) -> dict[str, Source]:

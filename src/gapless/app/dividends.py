@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from gapless.core.errors import UsageError
@@ -10,6 +9,7 @@ from gapless.core.lazily import pl
 
 if TYPE_CHECKING:
     from gapless.app.history import Gapless
+    from gapless.app.orders import When
 
 DATASET = "dart.dividends"
 COMMON = "common"
@@ -26,7 +26,7 @@ def dps_series(
     *,
     reprt_code: str,
     share_kind: str,
-    as_of: str | date | datetime | None,
+    as_of: When | None,
     fill: bool,
     recheck: int,
 ) -> pl.DataFrame:

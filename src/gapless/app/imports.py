@@ -78,7 +78,7 @@ def import_table(history: Gapless, order: Order) -> Imported:
         raise UsageError(
             f"on-duplicate: {order.on_duplicate!r} is unknown", field="on-duplicate", hint=f"give {listed}"
         )
-    if dataset.source == "index":
+    if dataset.is_computed:
         raise UsageError(f"dataset: {dataset.name} is computed", field="dataset", hint="`gapless compute`")
     if order.format and (order.columns or order.table):
         raise UsageError("format: tells the columns by itself", field="format", hint="leave --map and --table out")

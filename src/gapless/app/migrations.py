@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gapless.app.history import Gapless, owner
+from gapless.app.history import Gapless
+from gapless.app.parts import owner
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
 from gapless.core.job import Direction, Kind, Mode, Wish

@@ -70,7 +70,7 @@ def _looked(tx: Tx, dataset: Dataset, old: str, new: str, *, merge: bool) -> Ren
 
 def _checked(tx: Tx, dataset: Dataset, old: str, new: str) -> tuple[int, int | None]:
     """The ids of both; raises for names that cannot change into each other, and where somebody is at work."""
-    if dataset.source == "index":
+    if dataset.is_computed:
         raise UsageError(
             f"dataset: a series of {dataset.name} is named by what it is made of",
             field="dataset",

@@ -41,7 +41,8 @@ from gapless.work.report.making import Drawn, Order, Reporting
 from gapless.work.report.words import Language
 
 if TYPE_CHECKING:
-    from gapless.app.history import Gapless, When
+    from gapless.app.history import Gapless
+    from gapless.app.orders import Orders, When
     from gapless.work.processes import Processes
 
 PERIODS = ("day", "month", "year", "all")
@@ -250,14 +251,14 @@ def _check_folder(folder: Path) -> None:
 # -- what a job has written
 
 
-def files(history: Gapless, job_id: int) -> list[ReportFile]:
+def files(history: Orders, job_id: int) -> list[ReportFile]:
     """The files of a job, by name; none for jobs of other kinds. Raises `NotFound` without such a job."""
     history.jobs.get(job_id)
     with history.store.read() as tx:
         return stored.of_job(tx, job_id)
 
 
-def place(history: Gapless, job: Job, file: ReportFile) -> Path:
+def place(history: Orders, job: Job, file: ReportFile) -> Path:
     """Where a file of a job stands."""
     reporting = history.catalogue.chore(Kind.REPORT)
     assert isinstance(reporting, Reporting)
@@ -287,7 +288,7 @@ def content(history: Gapless, job_id: int, name: str) -> tuple[ReportFile, bytes
     return found, body
 
 
-def certificate(history: Gapless, job: Job) -> dict[str, Any]:
+def certificate(history: Orders, job: Job) -> dict[str, Any]:
     """What a report job vouches for: its files, each with the digest of what it wrote and what became of it."""
     return {
         "job": job.id,

@@ -14,7 +14,7 @@ from gapless.engine.progress import Progress
 from gapless.engine.worker import Worker
 
 if TYPE_CHECKING:
-    from gapless.app.history import Gapless
+    from gapless.app.orders import Orders
 
 T = TypeVar("T")
 #: Seconds that a server may be out of reach before a foreground job gives up.
@@ -40,7 +40,7 @@ def patiently(clock: Clock, act: Callable[[], T], *, every: float = 0.2) -> T:
 class Running:
     """A job that this process works on."""
 
-    def __init__(self, app: Gapless, job_id: int, engine: Worker | None, *, adopted: bool) -> None:
+    def __init__(self, app: Orders, job_id: int, engine: Worker | None, *, adopted: bool) -> None:
         self._app = app
         self._engine = engine
         self.id = job_id

@@ -22,7 +22,8 @@ from gapless.work.compute import Strategy, incomplete
 from gapless.work.derive import Formula
 
 if TYPE_CHECKING:
-    from gapless.app.history import Gapless, When
+    from gapless.app.history import Gapless
+    from gapless.app.orders import When
     from gapless.app.running import Running
 
 #: Seconds between two looks at the inputs.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gapless.app import enriching
-from gapless.app.history import owner
+from gapless.app.parts import owner
 from gapless.cli.collect import EXITS, Detach, Here, Hold, Slots, said, started
 from gapless.cli.common import AsJson, Database, dump, history, out
 from gapless.core.errors import UsageError

@@ -52,7 +52,7 @@ def read(
             progress=err.is_terminal,
         )
         found = app.dataset(dataset)
-        way = "fill" if found.source in app.catalogue.sources else "compute" if found.source == "index" else ""
+        way = "fill" if found.source in app.catalogue.sources else "compute" if found.is_computed else ""
         _warn(app.stretches(found, series, start, end, days, report), way)
     _write(frame, kind, output)
 

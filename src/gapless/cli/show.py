@@ -83,7 +83,7 @@ def coverage(
     """Show what the source has answered for, with the rows in it."""
     with history(database) as app:
         found = app.dataset(dataset)
-        names = series or app.series(found)
+        names = app.catalogue.series(found, series) if series else app.series(found)
         listed = [(name, row) for name in names for row in app.coverage(dataset, name).iter_rows()]
     if json:
         dump(

@@ -59,6 +59,10 @@ class Column:
     doc: str = ""
 
 
+#: Stands for the source of what is computed here.
+COMPUTED = "index"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """What is special about the series whose id ends in `/CODE`: another report of the same thing."""
@@ -168,6 +172,11 @@ class Dataset:
     def table(self) -> str:
         """The name of its data table; case matters to candle units (1m, 1M), but not to databases."""
         return "data_" + re.sub(r"[^a-z0-9]+", "_", self.name.replace("1M", "1mo").lower())
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether its rows are made here from those of other datasets."""
+        return self.source == COMPUTED
 
     @property
     def has_units(self) -> bool:

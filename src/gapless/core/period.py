@@ -17,6 +17,8 @@ from gapless.core.span import DAY, HOUR, MINUTE, SECOND, Instant, Span, instant
 #: Older than any series; arithmetic on earlier times leaves the calendar.
 _OLDEST = instant(datetime(1800, 1, 1, tzinfo=UTC))
 _BARE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+#: A date as OpenDART and KRX write it.
+_TOGETHER = re.compile(r"\s*(\d{4})(\d\d)(\d\d)\s*")
 
 
 def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
@@ -24,12 +26,11 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
 
     Raises `UsageError` naming `field`.
     """
-    text = text.strip()
-    bare = _BARE.fullmatch(text)
+    bare = _bare(text)
     try:
         if bare:
             return _period(*bare.groups(), zone=ZoneInfo(zone))
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text.strip())
         start = instant(at.astimezone(UTC)) if at.tzinfo else None
     except (ValueError, OverflowError):
         raise UsageError(
@@ -40,6 +41,10 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
     if start is None:
         raise UsageError(f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z")
     return Span(start, start + 1)
+
+
+def _bare(text: str) -> re.Match[str] | None:
+    return _BARE.fullmatch(text.strip()) or _TOGETHER.fullmatch(text)
 
 
 def lasting(text: str, *, field: str) -> int:
@@ -99,4 +104,4 @@ def _is_fitting(days: Any) -> bool:
 
 def _end(text: str, zone: str) -> Instant:
     named = parse(text, field="to", zone=zone)
-    return named.end if _BARE.fullmatch(text.strip()) else named.start
+    return named.end if _bare(text) else named.start

@@ -49,7 +49,7 @@ class Catalogue:
         # What reports are about is nothing to be read: it is listed nowhere.
         found = REPORTS if name == REPORTS.name else self.datasets.get(name)
         if found is None:
-            near = difflib.get_close_matches(name, self.datasets, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(str(name), self.datasets, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "`gapless datasets` lists them"
             raise UsageError(f"dataset: there is no {name}", field="dataset", hint=hint)
         return found

@@ -71,11 +71,12 @@ class Made:
     adopted: bool
 
 
-def check_rate(rate: float | None) -> None:
+def check_rate(rate: object) -> None:
     """Raise `UsageError` for requests a second that nobody can keep to; None: as fast as the source allows."""
-    if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
+    if rate is not None and not (isinstance(rate, int | float) and LEAST_RATE <= rate <= MOST_RATE):
         hint = f"give requests per second, from {LEAST_RATE:g} to {MOST_RATE:g}"
-        raise UsageError(f"rate: {rate:g} cannot be kept to", field="rate", hint=hint)
+        said = f"{rate:g}" if isinstance(rate, int | float) else repr(rate)
+        raise UsageError(f"rate: {said} cannot be kept to", field="rate", hint=hint)
 
 
 class Jobs:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gapless.core.clock import Clock
-from gapless.core.dataset import Dataset
+from gapless.core.dataset import COMPUTED, Dataset
 from gapless.core.errors import HoldJob, LeaseLost
 from gapless.core.job import Mode
 from gapless.core.lazily import pl
@@ -28,7 +28,7 @@ from gapless.store.database import Tx
 from gapless.store.store import Store
 from gapless.work.base import OWN, Also, Asked, Left, nothing_else
 from gapless.work.collect import Collect
-from gapless.work.derive import DATASETS, SOURCE, VERSION, Formula, Input, formula
+from gapless.work.derive import DATASETS, VERSION, Formula, Input, formula
 from gapless.work.elsewhere import datasets, store_of
 from gapless.work.processes import Processes
 from gapless.work.stretches import is_held
@@ -48,7 +48,7 @@ class Strategy(StrEnum):
 class Derived:
     """What derived datasets have for a source: it can be asked for nothing."""
 
-    name = SOURCE
+    name = COMPUTED
     base_url = ""
     datasets: Mapping[str, Dataset] = DATASETS
 
@@ -70,7 +70,7 @@ class Derived:
     def fetch(self, dataset: Dataset, ask: Ask, now: Instant) -> Page:  # noqa: ARG002  the form of a source
         """Its rows are computed, not fetched."""
         raise HoldJob(
-            f"{dataset.name} is computed, not fetched", source=SOURCE, hint=f"`gapless compute {dataset.name}`"
+            f"{dataset.name} is computed, not fetched", source=COMPUTED, hint=f"`gapless compute {dataset.name}`"
         )
 
     def catalogue(self) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gapless.core.dataset import Axis, Column, Conflict, Dataset, Type
+from gapless.core.dataset import COMPUTED, Axis, Column, Conflict, Dataset, Type
 from gapless.core.errors import UsageError
 from gapless.core.grid import Steps
 from gapless.core.index.components import COMPONENTS
@@ -28,7 +28,6 @@ from gapless.core.span import DAY, HOUR, Instant
 if TYPE_CHECKING:
     from gapless.core.index.sliding import Values
 
-SOURCE = "index"
 FEAR_GREED, AVERAGE, RSI = "index.fear_greed", "index.moving_average", "index.rsi"
 
 
@@ -64,7 +63,7 @@ class Formula:
 def _dataset(name: str, columns: Sequence[Column], example: str, pattern: str) -> Dataset:
     return Dataset(
         name=name,
-        source=SOURCE,
+        source=COMPUTED,
         grid=Steps(DAY),
         axis=Axis.DAY,
         columns=(
