@@ -193,6 +193,16 @@ def test_processes_that_open_a_new_database_together_all_get_it(database_url):
     assert [one.wait(timeout=60) for one in started] == [0, 0]
 
 
+def test_threads_that_open_new_histories_together_all_get_them(tmp_path):
+    """One process may keep several histories; what migrates them keeps its state in modules."""
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(open_store, [f"sqlite:///{tmp_path / str(number)}.db" for number in range(4)]))
+    for store in opened:
+        write(store, note, "here")
+        assert notes(store) == ["here"]
+        store.close()
+
+
 def test_a_schema_newer_than_the_program_is_left_alone(database_url):
     """An old program that writes into a new schema destroys what it does not know."""
     store = open_store(database_url)

@@ -23,6 +23,8 @@ T = TypeVar("T")
 _KNOWN = sorted(one.name[1:5] for one in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
 #: The one that this program needs.
 HEAD = _KNOWN[-1]
+#: Alembic keeps what it is doing in its modules: two migrations of one process would meet there.
+_ALEMBIC = threading.Lock()
 
 
 class Store:
@@ -151,7 +153,7 @@ def upgrade(opened: Database, *, create: bool = True) -> None:
             return
         if not create:
             raise StoreError(f"{opened.address} is behind this program", hint="run `gapless db upgrade`")
-        with opened.explained():
+        with _ALEMBIC, opened.explained():
             _migrate(opened)
 
 
