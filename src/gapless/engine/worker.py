@@ -128,7 +128,7 @@ class Worker:
         #: Replaced as a whole under the lock, read without it.
         self._slots: list[_Slot] = []
         self._changing = threading.Lock()
-        self._stealing = threading.Lock()
+        self._stealing = {queue: threading.Lock() for queue in slots}
         self._closing = threading.Event()
         self._orphans: dict[int, int] = {}
         self.watch = Watch(store, clock, Identity(lock_folder(store)))
@@ -283,7 +283,7 @@ class Worker:
 
         One slot at a time: those who look at once would find the same place.
         """
-        with self._stealing:
+        with self._stealing[queue]:
             return self._claim(queue, looks_first=False) if self._cut_best(queue) else None
 
     def _cut_best(self, queue: str) -> bool:
