@@ -51,6 +51,13 @@ def test_what_is_no_number_arrives_too(server, value):
     assert repr(found) == repr(value)
 
 
+@pytest.mark.parametrize(("value", "element"), [(2**63, "bigint"), (1.5, "bigint"), ("1", "double precision")])
+def test_what_does_not_fit_is_the_driver_s_own_error(server, value, element):
+    """So it becomes a line for people, like every trouble with the database."""
+    with pytest.raises(psycopg.DataError, match=element):
+        told(server, [value], element)
+
+
 def test_other_columns_go_as_the_driver_s_own_lists():
     """Texts, dates and exact amounts."""
     assert arrays.columns([("a", None), ("b", 1)], ["text", "bigint"])[0] == ["a", "b"]

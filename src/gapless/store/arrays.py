@@ -7,6 +7,7 @@ and lower bound, then each element with its length before it; of a null only the
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, repeat
@@ -90,6 +91,10 @@ def _dumper(kind: type[Packed]) -> type:
         oid = kind.array
 
         def dump(self, obj: Packed) -> bytes:
-            return obj.binary()
+            try:
+                return obj.binary()
+            except struct.error as error:
+                # As the driver says it of its own lists: too large, or no number at all.
+                raise psycopg.DataError(f"a column of {kind.element} holds something else: {error}") from None
 
     return PackedDumper
