@@ -1,5 +1,19 @@
-"""`python -m gapless`: the command line, where the script is not on the path."""
+"""The command line: what the script `gapless` and `python -m gapless` run."""
 
-from gapless.cli import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    # Ctrl-C while modules are loaded: nothing has begun, so there is nothing to tell.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from gapless.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,9 @@ def test_a_second_read_calls_nothing(history: Gapless, dart: SandboxProcess) -> 
 def test_a_stock_is_named_alike_everywhere(history: Gapless) -> None:
     """What a read finds under a bare number its coverage shows under that number."""
     history.read(DIVIDENDS, "005930", "2021", "2023")
-    assert history.coverage(DIVIDENDS, "005930")["cells"].to_list() == [3]
+    (years,) = history.coverage(DIVIDENDS, "005930").to_dicts()
+    assert (years["cells"], years["present"]) == (3, 3)
+    assert years["rows"] > 3, "two kinds of shares"
     assert history.coverage(DIVIDENDS, "005930").equals(history.coverage(DIVIDENDS, "005930/11011"))
 
 

@@ -91,10 +91,11 @@ def read(
     days: float | None = None,
     fill: bool = True,
     as_of: When | None = None,
+    progress: bool = False,
 ) -> pl.DataFrame:
     """`Gapless.read` on the default history, opened and closed around it."""
     with open() as history:
-        return history.read(dataset, series, start, end, days=days, fill=fill, as_of=as_of)
+        return history.read(dataset, series, start, end, days=days, fill=fill, as_of=as_of, progress=progress)
 
 
 def get_dps_series(
@@ -293,19 +294,20 @@ class Gapless(Orders):
         return parts[-1][0].end if parts else None
 
     def coverage(self, dataset: str, series: str) -> pl.DataFrame:
-        """Covered spans of a series: `start`, `end` (UTC), `cells`, `rows`."""
+        """Covered spans of a series: `start`, `end` (UTC), `cells`, `rows`, and `present`: the cells with a row."""
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series])
         with self.store.read() as tx:
             parts = truth.covered(tx, found, name)
         utc = pl.Datetime("us", "UTC")
         return pl.DataFrame(
-            [(one.start_time, one.end_time, cells, count) for one, cells, count in parts],
+            [(one.start_time, one.end_time, *counted) for one, *counted in parts],
             schema={
                 "start": utc,
                 "end": utc,
                 "cells": pl.Int64,
                 "rows": pl.Int64,
+                "present": pl.Int64,
             },
             orient="row",
         )

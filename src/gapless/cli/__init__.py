@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 incomplete, 4 refused by the source, 5 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -75,7 +76,9 @@ def main() -> None:
     try:
         run = tree(next((one for one in sys.argv[1:] if not one.startswith("-")), ""))
         # Without a value a command has ended by itself.
-        sys.exit(run(standalone_mode=False) or int(Exit.DONE))
+        code = run(standalone_mode=False) or int(Exit.DONE)
+        sys.stdout.flush()
+        sys.exit(code)
     except TyperException as error:
         _refuse(error)
         sys.exit(int(Exit.USAGE))
@@ -87,8 +90,23 @@ def main() -> None:
         sys.exit(int(error.exit))
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is left to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         sys.exit(int(Exit.DONE))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _say_no_more()
+        complain(f"output: the standard output cannot be written ({error.strerror}); what is there is not all")
+        sys.exit(int(Exit.FAILED))
+
+
+#: The disk, the quota or the file is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _say_no_more() -> None:
+    """Whatever is still to be printed goes nowhere: the interpreter would fail over it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(error: TyperException) -> None:

@@ -305,8 +305,11 @@ def said(app: Gapless, job: Job, json: bool, text: str) -> None:
         out.print(text, highlight=False)
 
 
-def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
-    """Begin a job and follow it to its end with a bar; Ctrl-C pauses it and says how to resume, a second one leaves."""
+def foreground(app: Gapless, begin: Callable[[], Running], *, way_on: str = "") -> JobState:
+    """Begin a job and follow it to its end with a bar; Ctrl-C pauses it and says how to resume, a second one leaves.
+
+    `way_on`: the command that goes on with it, where it is another one.
+    """
     asked = threading.Event()
 
     def interrupt(*_: object) -> None:
@@ -333,10 +336,8 @@ def foreground(app: Gapless, begin: Callable[[], Running]) -> JobState:
             signal.signal(one, handler)
     job = patiently(app.clock, lambda: running.job)
     if state is JobState.PAUSED:
-        err.print(
-            f"job {job.id} is paused, nothing is lost; go on with `gapless jobs resume {job.id} --here`",
-            highlight=False,
-        )
+        way_on = way_on or f"gapless jobs resume {job.id} --here"
+        err.print(f"job {job.id} is paused, nothing is lost; go on with `{way_on}`", highlight=False)
     for following in app.chains.tick():
         err.print(
             f"job {following.id} follows on queue {following.queue}: `gapless jobs show {following.id}`",

@@ -71,7 +71,7 @@ def _play(history: Gapless) -> Exit:
     running = history.backfill(DATASET, MARKETS, days=DAYS)
     if running.adopted:
         _say(f"   Job {running.id} was not finished: it goes on where it was.")
-    state = foreground(history, lambda: running)
+    state = foreground(history, lambda: running, way_on="make demo")
     if state is not JobState.DONE:
         return EXITS[state]
     job = running.progress()

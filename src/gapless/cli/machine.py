@@ -292,6 +292,16 @@ def doctor(json: AsJson = False, database: Database = None) -> None:
         raise typer.Exit(int(Exit.FAILED))
 
 
+def _check_reach(http: Http, name: str, check: Check) -> None:
+    """Whether anything answers at the address of a source that has no list of series."""
+    try:
+        http.get("/", [])
+        check(name, True, f"{http.base_url} answers")
+    except GaplessError as error:
+        # Whoever does not use it does not need it.
+        check(name, True, f"not there: {error}")
+
+
 def _check_source(name: str, base_url: str, key: str, check: Check) -> None:
     """Whether a source answers as itself, and how far its clock is from ours."""
     http = Http(name, base_url, timedelta(seconds=5), key)
@@ -305,6 +315,9 @@ def _check_source(name: str, base_url: str, key: str, check: Check) -> None:
         return
     try:
         found = source.catalogue()
+        if not found:
+            _check_reach(http, name, check)
+            return
         check(name, True, f"{base_url} answers with {len(found)} series")
         told = http.clock
         if told is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +38,7 @@ def read(
     database: Database = None,
 ) -> None:
     """Print stored rows, fetching what is missing first."""
+    output = None if output == Path("-") else output
     kind = _format(format_, output)
     _check_output(output)
     with history(database) as app:
@@ -52,7 +55,8 @@ def read(
             progress=err.is_terminal,
         )
         found = app.dataset(dataset)
-        way = "fill" if found.source in app.catalogue.sources else "compute" if found.is_computed else ""
+        source = app.catalogue.sources.get(found.source)
+        way = "compute" if found.is_computed else "fill" if source is not None and source.base_url else ""
         _warn(app.stretches(found, series, start, end, days, report), way)
     _write(frame, kind, output)
 
@@ -82,6 +86,9 @@ def _format(said: str, output: Path | None) -> str:
     suffix = output.suffix.lstrip(".") if output else ""
     if suffix in _FORMATS:
         return suffix
+    if suffix not in ("", "txt"):
+        known = ", ".join(f".{one}" for one in _FORMATS[:3])
+        raise UsageError(f"output: .{suffix} is no format of ours", field="output", hint=f"{known}, or give --format")
     return "csv" if output or not sys.stdout.isatty() else "table"
 
 
@@ -102,30 +109,52 @@ def _write(frame: pl.DataFrame, kind: str, output: Path | None) -> None:
     if kind == "table":
         with pl.Config(tbl_width_chars=400, tbl_cols=-1, fmt_float="full", tbl_hide_column_data_types=True):
             out.print(str(frame), markup=False, highlight=False)
-        return
-    target: Any = sys.stdout.buffer
-    part = None
-    if output is not None:
-        part = output.with_name(f".{output.name}.part")
-        target = part
+        return None
+    if output is None:
+        if kind == "parquet" and sys.stdout.isatty():
+            raise UsageError("format: parquet is not for a terminal", field="format", hint="give -o FILE")
+        return _print(frame, kind)
+    # What a link points to is written; a device or a pipe takes it as it comes, and must not be replaced by a file.
+    output = output.resolve()
+    is_stream = output.exists() and not output.is_file()
+    part = output if is_stream else output.with_name(f".{output.name}.part")
     try:
-        if kind == "csv":
-            frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
-        elif kind == "json":
-            frame.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(target)
-            if part is None:
-                target.write(b"\n")
-        else:
-            frame.write_parquet(target)
-        if part is not None and output is not None:
+        with part.open("wb") as target:
+            _write_as(frame, kind, target)
+        if not is_stream:
             part.replace(output)
     except OSError as error:
-        if output is None:
-            # Whoever reads our output has gone; polars tells it as a plain error.
-            raise BrokenPipeError from None
         raise UsageError(
-            f"output: {output} cannot be written ({error.strerror})", field="output", hint="name another file"
+            f"output: {output} cannot be written ({error.strerror or error})", field="output", hint="name another file"
         ) from None
     finally:
-        if part is not None:
+        if not is_stream:
             part.unlink(missing_ok=True)
+
+
+def _print(frame: pl.DataFrame, kind: str) -> None:
+    try:
+        _write_as(frame, kind, sys.stdout.buffer)
+    except OSError as error:
+        # Polars tells trouble without its number.
+        if "broken pipe" in str(error).lower():
+            raise BrokenPipeError from None
+        raise OSError(errno.ENOSPC, error.strerror or str(error)) from None
+
+
+def _write_as(frame: pl.DataFrame, kind: str, target: Any) -> None:
+    """Write a frame in a format; raises `OSError`."""
+    if kind == "csv":
+        frame.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+    elif kind == "json":
+        frame.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(target)
+        target.write(b"\n")
+    else:
+        # Into memory first, compressed as it is: of a full disk polars tells only that the file is odd.
+        made = BytesIO()
+        frame.write_parquet(made)
+        left = made.getbuffer()
+        while left:
+            # Unbuffered output takes what fits.
+            left = left[target.write(left) :]
+    target.flush()

@@ -93,10 +93,11 @@ def coverage(
                     "start": iso_of(a),
                     "end": iso_of(b),
                     "cells": cells,
-                    "present": rows,
-                    "empty": cells - rows,
+                    "rows": rows,
+                    "present": present,
+                    "empty": cells - present,
                 }
-                for name, (a, b, cells, rows) in listed
+                for name, (a, b, cells, rows, present) in listed
             ]
         )
         return
@@ -105,7 +106,7 @@ def coverage(
         return
     table(
         ["series", "start", "end", "periods", "present", "empty"],
-        [(n, iso_of(a), iso_of(b), f"{c:,}", f"{r:,}", f"{c - r:,}") for n, (a, b, c, r) in listed],
+        [(n, iso_of(a), iso_of(b), f"{c:,}", f"{r:,}", f"{c - r:,}") for n, (a, b, c, _, r) in listed],
         right=["periods", "present", "empty"],
     )
 

@@ -105,15 +105,18 @@ def _stretches(grid: Grid, found: list[tuple[Word, list[Span], str]]) -> list[St
     return sorted(made, key=lambda one: one.span)
 
 
-def covered(tx: Tx, dataset: Dataset, name: str) -> list[tuple[Span, int, int]]:
-    """Covered spans of a series with their cells and the rows in them."""
+def covered(tx: Tx, dataset: Dataset, name: str) -> list[tuple[Span, int, int, int]]:
+    """Covered spans of a series with their cells, the rows in them, and the cells that have a row."""
     series_id = series.find(tx, dataset.name, name)
     if series_id is None:
         return []
-    return [
-        (one, dataset.grid.count(one.start, one.end), rows.count(tx, dataset, series_id, one))
-        for one in coverage.spans(tx, series_id)
-    ]
+    found = []
+    for one in coverage.spans(tx, series_id):
+        stored = rows.count(tx, dataset, series_id, one)
+        # Of a year with two kinds of shares there are two rows.
+        present = rows.cells(tx, dataset, [series_id], one) if dataset.key else stored
+        found.append((one, dataset.grid.count(one.start, one.end), stored, present))
+    return found
 
 
 def verify(store: Store, dataset: Dataset, names: list[str], *, repair: bool = False) -> Verified:

@@ -103,10 +103,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(said: str) -> int:
+    number = int(said)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"{number} is no port; give 0 to 65535")
+    return number
+
+
 def _provider(parser: argparse.ArgumentParser, what: str, seed: int) -> Callable[..., object]:
     """The options that every provider has; what comes back adds more."""
     add = parser.add_argument
-    add("--port", type=int, default=0, help="0 takes a free one")
+    add("--port", type=_port, default=0, help="0 takes a free one")
     add("--seed", type=int, default=seed, help=f"other seeds give other {what}")
     add("--now", metavar="TIME", help="when the clock starts, such as 2026-01-01T00:00:00Z; else the present")
     add("--latency-ms", type=float, default=0.0, help="how late every reply comes")

@@ -115,7 +115,7 @@ def assert_honest(history: Gapless, world: World, dataset: str, name: str) -> No
     """Whatever was interrupted: each covered span holds exactly what was traded in it, and nothing else is stored."""
     found, now = history.dataset(dataset), history.clock.now()
     with history.store.read() as tx:
-        parts = [one for one, _, _ in truth.covered(tx, found, name)]
+        parts = [one for one, *_ in truth.covered(tx, found, name)]
     for part in parts:
         assert stored(history, dataset, name, part) == expected(world, dataset, name, part, now), f"{name} in {part}"
     checked = history.verify(dataset, [name])

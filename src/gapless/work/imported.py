@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from gapless.core.dataset import Axis, Column, Conflict, Dataset, Type
-from gapless.core.errors import HoldJob
+from gapless.core.errors import HoldJob, UsageError
 from gapless.core.grid import Steps
 from gapless.core.pacing import Limit
 from gapless.core.page import Ask, Page, Shape
@@ -71,7 +71,8 @@ class Imported:
     datasets: Mapping[str, Dataset] = DATASETS
 
     def check(self) -> None:
-        """Nothing has to be set."""
+        """Raises `UsageError`: a job that asks it could only fail."""
+        raise UsageError("dataset: it is imported, not fetched", field="dataset", hint="`gapless migrate import`")
 
     def shape(self, dataset: Dataset, series: str) -> Shape:  # noqa: ARG002  the form of a source
         """As much as is there."""

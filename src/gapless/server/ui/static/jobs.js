@@ -63,6 +63,8 @@ const table = new VirtualTable({
     const page = await api('/batch/jobs?' + query({...filter, offset, limit, upTo: newest}));
     if (known === null) {
       counts(page.counts);
+      // A message comes when something happens, and often nothing does.
+      if (!filter.q && !filter.source) states(page.counts);
       known = sum(page.counts);
       freshness(page.counts);
       // Pages do not shift under somebody who scrolls while new jobs come.
@@ -134,12 +136,17 @@ function counts(now) {
   }
 }
 
-function tiles(message) {
-  const now = message.counts ?? {};
-  showRunning(now);
+/** Of all jobs, whatever the list is narrowed to. */
+function states(now) {
   say($('k-running').firstChild, num(now.running ?? 0));
   say($('k-running').lastChild, t('kpi.waiting', {n: num(now.pending ?? 0)}));
   say($('k-trouble'), num((now.failed ?? 0) + (now.incomplete ?? 0)));
+}
+
+function tiles(message) {
+  const now = message.counts ?? {};
+  showRunning(now);
+  states(now);
   say($('k-rate').firstChild, decimal(message.thru ?? 0));
   say($('k-eta'), etas.size ? t('kpi.in', {x: duration(Math.max(...etas.values()))}) : '–');
   rates.push(message.thru ?? 0);
