@@ -44,6 +44,9 @@ def test_a_job_is_pending_until_a_slot_has_it(still_room: Room, look: Look):
     expect(page.locator("tr.r")).to_have_count(1)
     expect(row(page, job.id)).to_contain_text("Pending")
     expect(row(page, job.id)).to_contain_text("KRW-BTC + 1 more")
+    # Each series is elsewhere: no dates are made up of their average.
+    told = row(page, job.id).get_by_role("progressbar").get_attribute("aria-valuetext")
+    assert told == "0.0% done; forward to 0.0%, backward to 0.0%"
     # Nothing happens, so no message comes: the tiles are of the first page.
     expect(page.locator("#k-running")).to_have_text("01 pending")
     expect(page.locator("#k-trouble")).to_have_text("0")

@@ -54,5 +54,5 @@ function fronts(told, left, right, width) {
   return html`<path d="M${left} ${TOP - 4}v${TALL + 8}M${right} ${TOP - 4}v${TALL + 8}" stroke="var(--text)" stroke-width="1.5" fill="none"/>
     <text class="front" x="${before ? left : Math.max(0, left)}" y="18" text-anchor="${before ? 'end' : 'start'}">${told.first} →</text>
     <text class="front" x="${Math.min(width, right)}" y="18" text-anchor="${after ? 'start' : 'end'}">← ${told.last}</text>
-    ${right - left > 120 && html`<text x="${(left + right) / 2}" y="${TOP + TALL / 2 + 4}" text-anchor="middle">${t('job.left', {x: duration(rest)})}</text>`}`;
+    ${told.isOne && right - left > 120 && html`<text x="${(left + right) / 2}" y="${TOP + TALL / 2 + 4}" text-anchor="middle">${t('job.left', {x: duration(rest)})}</text>`}`;
 }

@@ -34,12 +34,14 @@ export const subtitle = job => [`#${job.id}`, job.dataset, job.name === job.data
 
 export const chip = state => html`<span class="chip" data-s="${state}">${icon('s-' + state, 14)}${t('state.' + state)}</span>`;
 
-/** Where both ends of a bar have got to, in words. */
+/** Where both ends of a bar have got to, in words: of several series each is elsewhere, so shares are told. */
 export function frontiers(job) {
   if (job.end === null) return {first: day(millis(job.start)), last: '', text: t('job.standing')};
   const start = millis(job.start), end = millis(job.end), span = end - start;
-  const first = instant(start + span * job.forward, span), last = instant(end - span * job.backward, span);
-  return {start, end, span, first, last, text: t('bar.told', {p: pct(job.percent / 100), first, last})};
+  const isOne = job.seriesCount === 1;
+  const first = isOne ? instant(start + span * job.forward, span) : pct(job.forward);
+  const last = isOne ? instant(end - span * job.backward, span) : pct(job.backward);
+  return {start, end, span, isOne, first, last, text: t('bar.told', {p: pct(job.percent / 100), first, last})};
 }
 
 export const barMarkup = label => html`<div class="prog"><div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-label="${t('col.progress')} ${label}"><i class="f"></i><i class="b"></i></div><span class="p"></span><span class="e"><span></span><span></span></span></div>`;
