@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gapless.core.job import JobState, Kind
+from gapless.core.words import counted_word
 from gapless.engine.progress import Progress
 
 #: How much of a stretch of the bar is done, in eighths.
@@ -90,10 +91,16 @@ def line(made: Progress, rate: Rate, width: int | None = None) -> Text:
     return text
 
 
+#: Kinds of work that ask no source.
+_UNASKING = {Kind.VALIDATE, Kind.COMPUTE, Kind.REPORT}
+
+
 def _numbers(made: Progress, rate: Rate, *, is_brief: bool) -> Text:
     a_second, rows_a_second = rate.add(made.requests, made.rows)
     share = "standing" if made.job.kind == Kind.FOLLOW else f"{made.percent:5.1f} %"
-    text = Text(f" {share}  {made.rows:,} rows  {made.requests:,} {'req' if is_brief else 'requests'}")
+    noun = "step" if made.job.kind in _UNASKING else "request"
+    done = f"{made.requests:,} req" if is_brief and noun == "request" else counted_word(made.requests, noun)
+    text = Text(f" {share}  {counted_word(made.rows, 'row')}  {done}")
     if made.job.state == JobState.RUNNING and a_second:
         text.append(f"  {a_second:.1f}/s" + ("" if is_brief else f"  {rows_a_second:,.0f} rows/s"))
         text.append(f"  ETA {duration(made.requests_left / a_second)}")

@@ -97,6 +97,9 @@ def _bar(job: Job, plans: list[SeriesPlan], series: int, width: int) -> list[flo
     """Shares of `width` stretches of the job's span that nothing is missing in."""
     if job.kind == Kind.FOLLOW or not series:
         return []
+    if job.state == JobState.DONE:
+        # What a chore has gone over is forgotten when it has ended.
+        return [1.0] * width
     edges = [job.start + (job.end - job.start) * i // width for i in range(width + 1)]
     stretches = [Span(a, b) for a, b in pairwise(edges) if a < b]
     left = [0.0] * len(stretches)
