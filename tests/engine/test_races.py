@@ -11,11 +11,11 @@ import pytest
 
 from gapless.core.clock import ManualClock
 from gapless.core.errors import BadReply, NotAllowed
-from gapless.core.job import Direction, JobState, Mode
+from gapless.core.job import Bounds, Direction, JobState, Mode, Priority
 from gapless.core.pacing import Backoff, Limit
 from gapless.core.page import Ask, Page, Shape
 from gapless.core.segment import SegmentState
-from gapless.core.span import MINUTE, Span
+from gapless.core.span import MINUTE, SECOND, Span
 from gapless.engine.catalogue import Catalogue
 from gapless.engine.claims import Ready, Taker
 from gapless.engine.jobs import Jobs
@@ -312,6 +312,31 @@ def test_a_job_is_not_over_before_a_slot_that_has_not_locked_it_is_done(postgres
         assert engine.state(job) == JobState.RUNNING
     # What was ended by hand had stored nothing: the planner finds that out, so the last end has seen it.
     finish(engine, job)
+
+
+@pytest.mark.parametrize("order", ["cancel", "priority", "time"])
+def test_an_order_for_a_big_job_is_not_passed_by_slot_after_slot(order: str, postgresql_store):
+    """Row locks that are shared are given past who waits for the row alone: it could wait until the job is over."""
+    store = postgresql_store
+    engine = Engine(store)
+    job = engine.jobs.create(make_wish(span=minutes(0, 100), series=MANY), bounds=Bounds(max_runtime=5 * SECOND)).job.id
+    lease = engine.claim()
+    engine.clock.advance(10)
+    give = {
+        "cancel": lambda: engine.jobs.cancel(job),
+        "priority": lambda: engine.jobs.set_priority(job, Priority.HIGH),
+        "time": engine.jobs.expire,
+    }[order]
+    with held(store, segments.keep_waiting, job):
+        giving = threading.Thread(target=give)
+        giving.start()
+        eventually(lambda: _waits_for_a_lock(store), "it waits")
+        assert not write(store, segments.keep_waiting, job)
+        # A slot whose page completes its segment goes on all the same.
+        engine.run(lease, most=1)
+    giving.join()
+    assert engine.state(job) == {"cancel": "cancelled", "priority": "running", "time": "failed"}[order]
+    assert engine.jobs.get(job).priority == (Priority.HIGH if order == "priority" else Priority.NORMAL)
 
 
 def finish(engine: Engine, job: int) -> None:

@@ -112,6 +112,7 @@ def test_years_and_days_may_be_numbers_in_a_notebook(history: Gapless) -> None:
         ({"series": "KRW-BTC", "days": 3, "recheck": "2"}, "recheck"),
         ({"series": "KRW-BTC", "days": 3, "recheck": -1}, "recheck"),
         ({"series": "KRW-BTC", "days": 3, "rate": "fast"}, "rate"),
+        ({"series": "KRW-BTC", "days": 3, "rate": True}, "rate"),
         ({"series": "KRW-BTC", "days": 3, "queue": "fast"}, "queue"),
         ({"series": "KRW-BTC", "days": 3, "priority": "urgent"}, "priority"),
     ],

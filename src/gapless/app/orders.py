@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from gapless.app.parts import Parts
 from gapless.app.running import Running
@@ -305,8 +306,9 @@ def text_of(when: When | None, field: str) -> str | None:
         return when
     if isinstance(when, date):
         return when.isoformat()
-    if isinstance(when, int):
-        return str(when)
+    # Also the numbers of pandas.
+    if isinstance(when, SupportsIndex):
+        return str(index(when))
     raise UsageError(
         f"{field}: {when!r} is no time", field=field, hint="give a date, a datetime with its zone, or text"
     )
@@ -314,11 +316,11 @@ def text_of(when: When | None, field: str) -> str | None:
 
 def _periods(recheck: object) -> int:
     """How many of the last periods are asked again, as anybody may say it."""
-    if not isinstance(recheck, int) or recheck < 0:
+    if not isinstance(recheck, SupportsIndex) or index(recheck) < 0:
         raise UsageError(
             f"recheck: {recheck!r} is no number of periods", field="recheck", hint="give 0 or more of the last ones"
         )
-    return recheck
+    return index(recheck)
 
 
 def listed(series: str | Iterable[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 A job is done when the ledger says so: when its segments have ended the planner runs again over the pinned span; what is
 still missing becomes a new round of segments, and a round that proved nothing new ends the job. Whoever ends a segment
-locks the job's row first, so exactly one of them finishes it. Where many wait, it keeps one of those waiting instead:
-slots that end segments of one big job at once need not take turns at its row.
+locks the job's row first, so exactly one of them finishes it. A page that completes its segment where many wait keeps
+one of those waiting instead: slots that work on one big job need not take turns at its row.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Made:
 
 def check_rate(rate: object) -> None:
     """Raise `UsageError` for requests a second that nobody can keep to; None: as fast as the source allows."""
-    if rate is not None and not (isinstance(rate, int | float) and LEAST_RATE <= rate <= MOST_RATE):
+    if rate is None:
+        return
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not LEAST_RATE <= rate <= MOST_RATE:
         hint = f"give requests per second, from {LEAST_RATE:g} to {MOST_RATE:g}"
         said = f"{rate:g}" if isinstance(rate, int | float) else repr(rate)
         raise UsageError(f"rate: {said} cannot be kept to", field="rate", hint=hint)
@@ -226,9 +228,7 @@ class Jobs:
         segment, now = lease.segment, self._clock.now()
 
         def write(tx: Tx) -> T | None:
-            goes_on = segments.keep_waiting(tx, segment.job)
-            if not goes_on:
-                jobs.hold(tx, segment.job)
+            jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, state, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
             if state is not SegmentState.DONE:
@@ -241,8 +241,7 @@ class Jobs:
                     segment=segment.id,
                     level="error",
                 )
-            if not goes_on:
-                self._settle(tx, segment.job, now)
+            self._settle(tx, segment.job, now)
             return then(tx)
 
         followed = self._store.write(write)
@@ -288,6 +287,7 @@ class Jobs:
         now, segment = self._clock.now(), lease.segment
 
         def write(tx: Tx) -> None:
+            segments.take_all(tx, segment.job)
             jobs.hold(tx, segment.job)
             if not segments.end(tx, lease, SegmentState.HELD, now, error=error, requests=requests):
                 raise LeaseLost(f"segment {segment.id} is in other hands")
@@ -311,6 +311,7 @@ class Jobs:
 
     def _expire(self, tx: Tx, job_id: int) -> None:
         now = self._clock.now()
+        segments.take_all(tx, job_id)
         job = jobs.lock(tx, job_id)
         if job is None or job_id not in jobs.overdue(tx, now):
             return
@@ -417,6 +418,7 @@ class Jobs:
         """Do a verb, what follows from it included, inside a transaction."""
         now = self._clock.now()
         self._refuse_twin(tx, self._require(tx, job_id), verb)
+        segments.take_all(tx, job_id)
         before = jobs.order(tx, job_id, verb, now)
         events.add(tx, now, ORDERED[verb], f"was {before.state}", job=job_id)
         if verb == "cancel":
@@ -482,6 +484,7 @@ class Jobs:
 
         def write(tx: Tx) -> Job:
             job = self._require(tx, job_id)
+            segments.take_all(tx, job_id)
             segments.hurry(tx, job_id, jobs.set_priority(tx, job, priority))
             before = f"priority {Priority(job.priority).name.lower()}"
             self._note_change(tx, job_id, before, f"priority {priority.name.lower()}")

@@ -62,7 +62,7 @@ class Whole(Packed):
 _KINDS = {kind.element: kind for kind in (Floats, Whole)}
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=64)
 def _struct(form: str) -> Struct:
     return Struct(form)
 

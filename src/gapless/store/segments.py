@@ -223,6 +223,8 @@ _COUNT = Statement(
     .group_by(segment.c.state)
 )
 _ANY_LIVE = Statement(select(segment.c.id).where(segment.c.job == _b("job"), among(segment.c.state, LIVE)).limit(1))
+#: Names our lock among the advisory locks of a server.
+_KEEPING = 726_711
 #: Waiting segments that the others find to claim, while one more is kept from them.
 _SPARE = 32
 _KEEP_ONE = Statement(
@@ -533,9 +535,21 @@ def has_live(tx: Tx, job_id: int) -> bool:
 def keep_waiting(tx: Tx, job_id: int) -> bool:
     """Keep one of many waiting segments of a job as it is until this transaction ends: the job is not over before.
 
-    So whoever ends another one need not lock the job. False where few wait, and on SQLite, which has no such locks.
+    So whoever ends another one need not lock the job. False where few wait, where somebody is to `take_all`, and on
+    SQLite, which has no such locks. Whoever calls it may wait for no lock after it, also when it is False: a segment
+    that was claimed just now may be held all the same.
     """
-    return tx.name != "sqlite" and tx.one(_KEEP_ONE, its_job=job_id) is not None
+    if tx.name == "sqlite":
+        return False
+    # Row locks that are shared are given past those who wait for the row alone: they would wait until the job is over.
+    tx.cursor.execute(f"SELECT pg_try_advisory_xact_lock_shared({_KEEPING}, hashint8(%s))", (job_id,))
+    return bool(tx.cursor.fetchone()[0]) and tx.one(_KEEP_ONE, its_job=job_id) is not None
+
+
+def take_all(tx: Tx, job_id: int) -> None:
+    """Wait for those who keep a segment waiting, and let nobody else: first of all for who changes many of a job."""
+    if tx.name != "sqlite":
+        tx.cursor.execute(f"SELECT pg_advisory_xact_lock({_KEEPING}, hashint8(%s))", (job_id,))
 
 
 def counts(tx: Tx, job_id: int) -> tuple[dict[str, int], int, int]:
