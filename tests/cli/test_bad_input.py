@@ -174,3 +174,14 @@ def test_an_order_of_two_parts_is_done_as_a_whole_or_not_at_all(tmp_path: Path) 
     refused(run("jobs", "set", "1", "--priority", "high", "--rate", "-1", env=env), 2, "rate")
     shown = run("jobs", "show", "1", "--json", env=env)
     assert json.loads(shown.stdout)["priority"] == "normal"
+
+
+def test_a_certificate_of_another_job_is_not_compared(tmp_path: Path) -> None:
+    """Neither does it hold, nor has anything changed."""
+    env = environment(tmp_path, NOWHERE)
+    for days in ("1", "2"):
+        assert run(*FILL[:-1], days, "--hold", env=env).returncode == 0
+    printed = tmp_path / "certificate.json"
+    printed.write_text(run("jobs", "certificate", "1", env=env).stdout)
+    assert "still holds" in run("jobs", "certificate", "1", "--check", str(printed), env=env).stdout
+    refused(run("jobs", "certificate", "2", "--check", str(printed), env=env), 2, "of job 1", str(printed))

@@ -379,6 +379,8 @@ def test_a_notebook_leaves_the_work_to_the_workers_where_there_are_some(
     assert [one.job for one in living(history)] == [alone.id]
     assert alone.wait(timeout=60) is JobState.DONE
 
+    # Slow enough to be seen at work.
+    upbit.control(latency_ms=200)
     with fleet.open() as elsewhere:
         engine = elsewhere.worker([Queue.BACKFILL], Range(2, 2))
         theirs = engine.watch.me.id

@@ -100,6 +100,16 @@ def test_years_and_days_may_be_numbers_in_a_notebook(history: Gapless) -> None:
     assert history.plan(MINUTES, "KRW-BTC", 2023, 2023) == history.plan(MINUTES, "KRW-BTC", "2023", "2023")
 
 
+def test_what_a_notebook_shows_of_a_plan_is_for_people(history: Gapless) -> None:
+    """What is missing and what it costs, with times that can be read; the address of the history."""
+    told = repr(history.plan(MINUTES, "KRW-BTC", "2024-05-01", "2024-05-02"))
+    assert told.startswith(f"<plan of {MINUTES} (missing): 2,880 of 2,880 periods missing, 15 requests")
+    assert told.endswith("\n  KRW-BTC: [2024-05-01T00:00:00Z, 2024-05-03T00:00:00Z)")
+    many = repr(history.plan(MINUTES, [f"KRW-A{i}" for i in range(12)], "2024-05-01", "2024-05-02"))
+    assert many.endswith("\n  … and 2 series more")
+    assert history.store.address in repr(history)
+
+
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
@@ -115,12 +125,14 @@ def test_years_and_days_may_be_numbers_in_a_notebook(history: Gapless) -> None:
         ({"series": "KRW-BTC", "days": 3, "rate": True}, "rate"),
         ({"series": "KRW-BTC", "days": 3, "queue": "fast"}, "queue"),
         ({"series": "KRW-BTC", "days": 3, "priority": "urgent"}, "priority"),
+        ({"series": "KRW-BTC", "days": 3, "priority": []}, "priority"),
+        ({"dataset": [MINUTES], "series": "KRW-BTC", "days": 3}, "dataset"),
     ],
 )
 def test_a_slip_in_a_notebook_is_told_by_its_field(history: Gapless, asked: dict[str, Any], field: str) -> None:
     """A cell of a notebook has no types; nothing is made of what is not understood."""
     with pytest.raises(UsageError) as told:
-        history.backfill(MINUTES, **asked)
+        history.backfill(**{"dataset": MINUTES, **asked})
     assert told.value.field == field
     assert told.value.hint
     with history.store.read() as tx:

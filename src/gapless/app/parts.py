@@ -74,6 +74,9 @@ class Parts(ABC):
     def chores(self) -> dict[Kind, Callable[[], Chore]]:
         """The work that asks no source for pages, by its kind."""
 
+    def __repr__(self) -> str:
+        return f"<gapless history {self.store.address}>"
+
     def __enter__(self) -> Self:
         return self
 

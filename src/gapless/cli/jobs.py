@@ -409,9 +409,11 @@ def certificate(
         return
     try:
         old = msgspec.json.decode(check.read_bytes())
-        found = differences(old, made)
+        whose, found = old["job"], differences(old, made)
     except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
         raise UsageError(f"check: {check} is no certificate ({error})", field="check", hint="print one first") from None
+    if whose != job:
+        raise UsageError(f"check: {check} is of job {whose}", field="check", hint=f"compare it with job {whose}")
     for one in found:
         out.print(one, highlight=False, markup=False)
     if found:

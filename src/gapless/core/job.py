@@ -60,7 +60,7 @@ def priority_of(said: Priority | str) -> Priority:
     if isinstance(said, Priority):
         return said
     try:
-        return Priority[said.upper()]
+        return Priority[str(said).upper()]
     except KeyError:
         raise UsageError(f"priority: {said!r} is unknown", field="priority", hint="give high, normal or low") from None
 

@@ -36,7 +36,7 @@ def parse(text: str, *, field: str, zone: str = "UTC") -> Span:
         raise UsageError(
             f"{field}: {text!r} is not a time",
             field=field,
-            hint="write 2024-01-31, 2024-01 or 2024-01-31T09:00:00Z",
+            hint="write 2024, 2024-01, 2024-01-31 or 2024-01-31T09:00:00Z",
         ) from None
     if start is None:
         raise UsageError(f"{field}: {text!r} has no offset", field=field, hint=f"append Z for UTC or +09:00: {text}Z")

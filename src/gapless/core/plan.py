@@ -20,6 +20,8 @@ THIN = 0.9
 TRUSTED_PAGES = 3
 #: Expected pages of a thin series, at least, on either side of a cut: it costs half a page on average.
 WORTHWHILE = 12
+#: Series and spans of a plan that its text names.
+_SHOWN = 10
 #: Pages that have come in a row, at least, before as many more are believed to be there.
 STEADY = 8
 
@@ -69,7 +71,7 @@ class SeriesPlan:
     quarantined: list[Span]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan:
     """What a wish needs: exact spans, requests, time."""
 
@@ -92,6 +94,20 @@ class Plan:
     def missing(self) -> int:
         """Missing cells of all series."""
         return sum(one.lacking for one in self.series)
+
+    def __repr__(self) -> str:
+        total = sum(one.total for one in self.series)
+        told = [
+            f"<plan of {self.dataset} ({self.mode}): {self.missing:,} of {total:,} periods missing, "
+            f"{self.requests:,} requests, {self.seconds:,.1f} s>"
+        ]
+        told += [f"  {one.series}: {_spans(one)}" for one in self.series[:_SHOWN]]
+        return "\n".join(told + [f"  … and {len(self.series) - _SHOWN:,} series more"] * (len(self.series) > _SHOWN))
+
+
+def _spans(one: SeriesPlan) -> str:
+    told = [str(part) for part in one.missing[:_SHOWN]]
+    return ", ".join(told + [f"… and {len(one.missing) - _SHOWN:,} more"] * (len(one.missing) > _SHOWN)) or "complete"
 
 
 def missing(wanted: Span, facts: Facts, mode: Mode, recheck_from: Instant | None = None) -> list[Span]:

@@ -47,7 +47,7 @@ class Catalogue:
     def dataset(self, name: str) -> Dataset:
         """A dataset by name; raises `UsageError` with the nearest names."""
         # What reports are about is nothing to be read: it is listed nowhere.
-        found = REPORTS if name == REPORTS.name else self.datasets.get(name)
+        found = REPORTS if name == REPORTS.name else self.datasets.get(str(name))
         if found is None:
             near = difflib.get_close_matches(str(name), self.datasets, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "`gapless datasets` lists them"
