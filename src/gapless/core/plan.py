@@ -97,11 +97,9 @@ class Plan:
 
     def __repr__(self) -> str:
         total = sum(one.total for one in self.series)
-        told = [
-            f"<plan of {self.dataset} ({self.mode}): {self.missing:,} of {total:,} periods missing, "
-            f"{self.requests:,} requests, {self.seconds:,.1f} s>"
-        ]
-        told += [f"  {one.series}: {_spans(one)}" for one in self.series[:_SHOWN]]
+        head = f"<plan of {self.dataset} ({self.mode}): {self.missing:,} of {total:,} periods missing, "
+        head += f"{self.requests:,} requests, {self.seconds:,.1f} s>"
+        told = [head, *[f"  {one.series}: {_spans(one)}" for one in self.series[:_SHOWN]]]
         return "\n".join(told + [f"  … and {len(self.series) - _SHOWN:,} series more"] * (len(self.series) > _SHOWN))
 
 
