@@ -78,12 +78,14 @@ def _lines(name: str, url: str, requests: int, rate: int) -> Iterator[table.Line
 
 
 def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
-    """Requests sent, seconds from the first departure to the last reply, and refusals; no URL: no budget."""
+    """Requests sent, seconds from the first departure to the last reply, and refusals; no URL: no budget.
+
+    All send until the provider has counted enough: with a share for each the last ones would be a few processes alone.
+    """
     with SandboxProcess(rate=rate, window="sliding", jitter_ms=20) as provider, rig.folder() as place:
         # The market is made up at the first request, which would come late.
         provider.warm("KRW-BTC", "1m", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z")
-        share = requests // PROCESSES
-        command = [sys.executable, "-m", "bench.budgets", url, provider.url, str(share), str(place / "go")]
+        command = [sys.executable, "-m", "bench.budgets", url, provider.url, str(place)]
         running = [
             subprocess.Popen(
                 command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -94,18 +96,21 @@ def _measure(url: str, requests: int, rate: int) -> tuple[int, float, int]:
             assert one.stdout is not None
             one.stdout.readline()
         (place / "go").touch()
+        while provider.stats()["requests"] < requests:
+            time.sleep(0.1)
+        (place / "enough").touch()
         spans = [[float(word) for word in one.communicate()[0].split()] for one in running]
         stats = provider.stats()
     seconds = max(last for _, last in spans) - min(first for first, _ in spans)
     return stats["requests"], seconds, stats["refused_429"] + stats["refused_418"]
 
 
-def _send(url: str, provider: str, number: int, go: Path) -> None:
-    """One of the processes: so many requests, each when the budget lets it leave."""
+def _send(url: str, provider: str, place: Path) -> None:
+    """One of the processes: requests until there are enough, each when the budget lets it leave."""
     store, http, never = open_store(url) if url else None, Http("upbit", provider), threading.Event()
     gates = Gates(store, SystemClock()) if store else None
 
-    def one(_: int) -> tuple[float, float]:
+    def one() -> tuple[float, float]:
         departed: object = None
         while gates is not None and not isinstance(departed := gates.gate(LIMIT.key).depart(never), Departed):
             if isinstance(departed, Later):
@@ -121,16 +126,22 @@ def _send(url: str, provider: str, number: int, go: Path) -> None:
             gates.refused(LIMIT.key, 1.0)
         return began, ended
 
+    def lane(_: int) -> list[tuple[float, float]]:
+        spans = [one()]
+        while not (place / "enough").exists():
+            spans.append(one())
+        return spans
+
     with ThreadPoolExecutor(LANES) as pool:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        while not go.exists():
+        while not (place / "go").exists():
             time.sleep(0.01)
-        spans = list(pool.map(one, range(number)))
+        spans = [span for lanes in pool.map(lane, range(LANES)) for span in lanes]
     sys.stdout.write(f"{min(first for first, _ in spans)} {max(last for _, last in spans)}")
     if store:
         store.close()
 
 
 if __name__ == "__main__":
-    _send(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    _send(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
