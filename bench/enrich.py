@@ -11,6 +11,7 @@ import gc
 import resource
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ from gapless.core.span import DAY, instant, moment
 from gapless.core.valuation import value
 from gapless.sandbox.process import SandboxProcess
 from gapless.sources.fmp.records import ENDPOINTS
+from gapless.store import series as ledger
+from gapless.store import valued
 from gapless.testing.dart import MovedClock
 from gapless.testing.databases import fresh_database, postgres_server
 from gapless.testing.fmp import NOW, fmp_settings
@@ -42,6 +45,8 @@ from gapless.work.sessions import exchange_of
 NUMBER, COMPANIES = 136_954, 5_000
 #: Calls a minute of the provider's plan, and how much faster its minute is here.
 PER_MINUTE, SCALE = 750, 3.2
+#: Slots where engine and database are measured apart.
+SLOTS = 4
 #: Events of the sample that goes one by one.
 ALONE = 12
 COLUMNS = Columns(ticker="ticker", time="at", kind="kind", id="id")
@@ -53,12 +58,13 @@ def run(*, long: bool) -> Iterator[table.Line]:
     companies = 1_000 if long else 250
     with SandboxProcess("fmp", now=NOW, plan="premium", minute_s=60 / SCALE, years=9) as provider:
         yield from _paced(provider, companies)
-    with postgres_server() as server, fresh_database(server) as url, rig.folder() as folder:
-        yield from _engine(COMPANIES if long else 1_000, f"sqlite:///{folder / 'b.db'}")
-        yield from _engine(COMPANIES if long else 500, url)
-        yield from _statements(f"sqlite:///{folder / 'c.db'}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield table.at_most("memory at its peak", peak, 500, 1, "MB")
+    yield table.at_most("memory of it all at its peak", peak, 500, 1, "MB")
+    with rig.folder() as folder:
+        yield from _engine(COMPANIES if long else 1_000, *[f"sqlite:///{folder / name}" for name in ("b.db", "c.db")])
+        yield from _statements(f"sqlite:///{folder / 'd.db'}")
+    with postgres_server() as server, fresh_database(server) as url, fresh_database(server) as other:
+        yield from _engine(COMPANIES if long else 500, url, other)
 
 
 def sizes(companies: int) -> list[int]:
@@ -108,7 +114,10 @@ def _paced(provider: SandboxProcess, companies: int) -> Iterator[table.Line]:
 
 def _one_by_one(history: Gapless) -> float:
     """Seconds an event takes that asks everything for itself and is written alone."""
-    alone = [{"id": "0", "ticker": f"A{place}", "at": moment(LAST), "kind": "earnings"} for place in range(ALONE)]
+    alone = [
+        {"id": f"alone-{place}", "ticker": f"A{place}", "at": moment(LAST), "kind": "earnings"}
+        for place in range(ALONE)
+    ]
     _add(history, alone)
     return sum(_timed(history, [str(one["ticker"])]) for one in alone) / ALONE
 
@@ -140,7 +149,7 @@ def _unasking(url: str, listed: Sequence[dict[str, Any]], most: int) -> Iterator
     """A history whose events have values without a question and without arithmetic; `most` events a company."""
     with SandboxProcess("fmp", now=NOW, years=9) as provider:
         provider.control(unlimited=True)
-        settings = replace(fmp_settings(url, provider), slots=4)
+        settings = replace(fmp_settings(url, provider), slots=SLOTS)
         with gapless.open(settings=settings, clock=MovedClock(NOW)) as history:
             _add(history, listed)
             _Canned.told = _sample(history, most)
@@ -152,14 +161,36 @@ def _unasking(url: str, listed: Sequence[dict[str, Any]], most: int) -> Iterator
             yield history
 
 
-def _engine(companies: int, url: str) -> Iterator[table.Line]:
-    """Everything but questions and arithmetic."""
+def _engine(companies: int, url: str, other: str) -> Iterator[table.Line]:
+    """Everything but questions and arithmetic, and beside it, in the `other` database, the bulk updates alone."""
     listed = rows(companies)
     with _unasking(url, listed, max(sizes(companies))) as history:
         gc.collect()
         seconds, name = _timed(history), history.store.database.name
+    with _unasking(other, listed, max(sizes(companies))) as history:
+        gc.collect()
+        bare = _bare(history, companies)
     what = f"engine and {name}, {len(listed):,} events of {companies:,}"
     yield table.at_most(what, seconds, 10 * companies / COMPANIES, 1, "s", "10 s for 5,000")
+    yield table.at_most(f"engine and {name} / updates alone", seconds, bare, 4, "s", "no job, ledger or fence")
+
+
+def _bare(history: Gapless, companies: int) -> float:
+    """Seconds for reading the events of each company and writing their values, as many at once."""
+    store, now = history.store, history.clock.now()
+
+    def write(series: int) -> None:
+        with store.read() as tx:
+            found = valued.of_company(tx, series, all_of_them=False)
+        made = enrich.valued_rows(found, _Canned.told.head(len(found)), now)
+        store.write(lambda tx: valued.write(tx, series, made))
+
+    with store.read() as tx:
+        numbers = [ledger.find(tx, EVENTS.name, f"T{place}") for place in range(companies)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(SLOTS) as pool:
+        list(pool.map(write, filter(None, numbers)))
+    return time.monotonic() - began
 
 
 def _statements(url: str) -> Iterator[table.Line]:
