@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from gapless.testing.rooms import Room
+from gapless.testing.rooms import DIVIDENDS, Room
 
 Look = Callable[..., Page]
 
@@ -150,6 +150,22 @@ def test_dividends_are_a_line_of_years(shown_room: Room, look: Look):
     expect(page.get_by_role("button", name="Candles")).to_have_count(0)
     expect(page.get_by_label("Value")).to_have_value("dps")
     expect(page.locator("#ohlc")).to_contain_text("dps")
+
+
+def test_a_line_is_of_one_kind_of_records(shown_room: Room, look: Look):
+    """Common and preferred shares of a year pay different dividends: a line through both would be nobody's."""
+    rows = shown_room.history.read(DIVIDENDS, "005930", "2015", "2024", fill=False)
+    newest = {one["share_kind"]: one["dps"] for one in rows.to_dicts()}
+    page = look(shown_room, "/series/dart.dividends/005930/11011")
+
+    kinds = page.get_by_label("Kind")
+    assert sorted(kinds.locator("option").all_inner_texts()) == sorted(newest)
+    assert len(newest) > 1
+    for kind, paid in newest.items():
+        kinds.select_option(kind)
+        expect(page.locator("#ohlc")).to_contain_text(f"{float(paid):,g}")
+    page.get_by_role("button", name="Table").click()
+    expect(kinds).to_be_hidden()
 
 
 def test_the_list_of_series_finds_by_name(shown_room: Room, look: Look):

@@ -59,6 +59,15 @@ def test_what_is_wrong_is_named_and_what_was_typed_stays(still_room: Room, look:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_refusal_begins_in_the_language_of_the_page(still_room: Room, look: Look):
+    """The server's own words are English; what kind of trouble it is must not be."""
+    page = look(still_room, "/new?dataset=upbit.candles.1m&series=KRW-BTC&start=2026-01-01", lang="ko")
+
+    page.locator("[name=start]").fill("2026-13-45")
+    expect(page.get_by_role("alert")).to_contain_text("입력을 확인하세요: ")
+    expect(page.get_by_role("alert")).to_contain_text("2026-13-45")
+
+
 def test_a_plan_that_has_changed_is_shown_again(room: Room, look: Look):
     """Somebody else has filled a part meanwhile: the difference is told before anything starts."""
     page = look(room, "/new?dataset=upbit.candles.1m&series=KRW-BTC&start=2026-01-01&end=2026-01-02")

@@ -28,6 +28,7 @@ def dataset_json(history: Gapless, one: Dataset) -> dict[str, Any]:
         "example": one.example,
         "hasUnits": one.axis is Axis.FISCAL_YEAR,
         "variants": [{"code": code, "doc": variant.doc} for code, variant in one.variants.items()],
+        "key": list(one.key),
         "columns": [{"name": column.name, "type": column.type.value} for column in one.columns],
         "hint": _hint(history, one),
         "first": one.name in FIRST,

@@ -1,10 +1,12 @@
 // Calls of the REST API. A refusal is an `ApiError` with the field and the next step.
 import {toast} from './dom.js';
-import {t} from './text.js';
+import {known, t} from './text.js';
 
 export class ApiError extends Error {
   constructor(status, problem) {
-    super([problem.detail || problem.title || t('error.status', {status}), problem.hint].filter(Boolean).join(' · '));
+    const detail = [problem.detail || problem.title || t('error.status', {status}), problem.hint].filter(Boolean).join(' · ');
+    // What kind of refusal it is, in the language of the page: the server's own words are English.
+    super(known(`error.${status}`) ? t(`error.${status}`, {detail}) : detail);
     this.status = status;
     this.field = problem.field ?? '';
     this.problem = problem;

@@ -20,6 +20,9 @@ let rows = [];
 let gaps = [];
 let view = hasCandles ? 'candles' : 'line';
 let value = hasCandles ? 'close' : ['dps', 'value', 'close', 'score'].find(name => numbers.includes(name)) ?? numbers[0];
+/** Several records of one time are told apart by this: a line through shares of two kinds would be nobody's. */
+const kindBy = hasCandles ? undefined : dataset.key[0];
+let kind = null;
 let isAll = false;
 let loading = null;
 
@@ -52,6 +55,21 @@ async function load() {
   show();
 }
 
+/** The kinds of records that come again and again, the most frequent first; none where each is one of its own. */
+function kinds() {
+  const counts = new Map();
+  if (kindBy) rows.forEach(row => counts.set(row[kindBy], (counts.get(row[kindBy]) ?? 0) + 1));
+  return counts.size > 1 && counts.size < rows.length ? [...counts].sort((a, b) => b[1] - a[1]).map(([name]) => name) : [];
+}
+
+function ofKind() {
+  const found = kinds();
+  if (!found.includes(kind)) kind = found[0] ?? null;
+  $('kind').hidden = view !== 'line' || !found.length;
+  put($('kind'), html`${found.map(name => html`<option ${name === kind ? html`selected` : ''}>${name}</option>`)}`);
+  return kind === null ? rows : rows.filter(row => row[kindBy] === kind);
+}
+
 function older() {
   if (isAll || loading || !rows.length) return;
   loading = api(`${path}/rows?` + query({last: MOST, end: new Date(rows[0].time).toISOString()}), {quiet: true}).then(found => {
@@ -73,10 +91,11 @@ function show() {
   $('value').hidden = view !== 'line' || hasCandles;
   all('#views button').forEach(one => one.setAttribute('aria-pressed', one.value === view));
   say($('extent'), rows.length ? t('series.extent', {a: instant(rows[0].time, dataset.period * 1000), b: instant(rows.at(-1).time, dataset.period * 1000), n: num(rows.length), more: isAll ? '' : '+'}) : '');
+  const charted = ofKind();
   if (isTable) return twin();
   chart.mode = view;
   const fields = hasCandles ? {open: 'open', high: 'high', low: 'low', close: 'close', volume: numbers.includes('volume') ? 'volume' : null} : {close: value};
-  chart.set({rows, gaps, fields, step: dataset.period * 1000});
+  chart.set({rows: charted, gaps, fields, step: dataset.period * 1000});
   gapLinks();
 }
 
@@ -98,6 +117,7 @@ $('views').addEventListener('click', event => {
 });
 $('fit').addEventListener('click', () => chart.fit());
 if (!hasCandles) {
+  $('kind').addEventListener('change', () => { kind = $('kind').value; show(); });
   put($('value'), html`${numbers.map(name => html`<option ${name === value ? html`selected` : ''}>${name}</option>`)}`);
   $('value').addEventListener('change', () => { value = $('value').value; show(); });
 }
