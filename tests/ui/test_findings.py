@@ -56,6 +56,8 @@ def test_what_is_wrong_is_found_narrowed_and_mended(room: Room, look: Look):
     expect(page.locator("#name")).to_contain_text("repair of job")
     expect(page.locator("#state")).to_contain_text("Done")
     page.goto("/findings")
+    # Before the page has read the last validation the dataset is the first of the list.
+    expect(page.get_by_label("Dataset")).to_have_value(DAYS)
     page.get_by_role("button", name="Validate").click()
     expect(page.locator("#rows")).to_contain_text("Nothing was found")
 

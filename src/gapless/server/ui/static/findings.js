@@ -14,6 +14,7 @@ const LOOK = {error: 'failed', warning: 'incomplete'};
 const asked = new URLSearchParams(location.search);
 const filter = {job: asked.get('job') ?? '', q: asked.get('q') ?? '', rule: asked.get('rule') ?? '', severity: asked.get('severity') ?? ''};
 let jobs = new Map();
+let isChosen = false;
 
 const named = () => ({job: filter.job, series: filter.q});
 const path = (dataset, series) => `/series/${encodeURIComponent(dataset)}/${series.split('/').map(encodeURIComponent).join('/')}`;
@@ -82,7 +83,7 @@ async function validations() {
   put($('job'), jobs.size ? html`${[...jobs.values()].map(job => html`<option value="${job.id}">#${job.id} ${job.dataset} · ${minute(millis(job.createdAt))}</option>`)}` : html`<option value="">${t('findings.nothing_short')}</option>`);
   $('job').value = filter.job;
   const dataset = jobs.get(filter.job)?.dataset;
-  if (dataset && $('form')) $('dataset').value = dataset;
+  if (dataset && $('form') && !isChosen) $('dataset').value = dataset;
   state();
 }
 
@@ -120,6 +121,8 @@ $('repair').addEventListener('click', async () => {
 });
 
 if ($('form')) {
+  // What was chosen while the page still read must not change under the hand.
+  $('dataset').addEventListener('change', () => { isChosen = true; });
   onSave($('form'), data => api('/batch/data-validation', {body: {dataset: data.get('dataset'), series: data.get('series').trim(), level: data.get('level')}, quiet: true}), async made => {
     Object.assign(filter, {job: String(made.id), q: '', rule: '', severity: ''});
     $('q').value = '';
