@@ -38,6 +38,8 @@ def test_errors_are_grouped_and_the_log_can_be_narrowed(shown_room: Room, look: 
     expect(page.locator("#state")).to_contain_text(re.compile("Failed|Incomplete"))
     expect(page.locator(".err").first).to_contain_text("KRW-NOPE")
     assert page.locator(".err").count() < page.locator("#log li").count()
+    # Once: that it has failed says the chip.
+    expect(page.locator("#why .note")).to_have_count(1)
     expect(page.locator("#why")).to_contain_text("KRW-NOPE")
     every = page.locator("#log li").count()
     page.get_by_label("Level").select_option("error")

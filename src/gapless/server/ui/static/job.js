@@ -87,7 +87,9 @@ const elapsed = () => ((job.endedAt ? millis(job.endedAt) : Date.now()) - millis
 
 /** Why it waits, where it waits; what is wrong, where something is. */
 function reasons() {
-  const told = [...new Set([job.error, ...(job.reasons ?? [])])].filter(Boolean);
+  // "It is failed: …" says nothing more than the error above it.
+  const more = (job.reasons ?? []).filter(one => !job.error || !one.includes(job.error));
+  const told = [...new Set([job.error, ...more])].filter(Boolean);
   const isBad = Boolean(job.error);
   $('why').hidden = !told.length || (job.state === 'running' && !isBad) || job.state === 'done';
   const list = html`${told.map(one => html`<p class="note ${isBad && one === job.error ? 'bad' : ''}">${one}</p>`)}`;
@@ -128,7 +130,7 @@ function segments(list) {
 
 function errors(list) {
   if (!list.length) return put($('errors'), html`<p class="mut">${t('job.no_errors')}</p>`);
-  put($('errors'), html`${list.map(one => html`<div class="err"><code>${one.message}</code><b>${t('job.times', {n: num(one.count)})}</b><span class="mut">${t('job.ago', {x: duration((Date.now() - millis(one.lastAt)) / 1000)})}</span></div>`)}`);
+  put($('errors'), html`${list.map(one => html`<div class="err"><code><span class="mut">${one.event}</span> ${one.message}</code><b>${t('job.times', {n: num(one.count)})}</b><span class="mut">${t('job.ago', {x: duration((Date.now() - millis(one.lastAt)) / 1000)})}</span></div>`)}`);
 }
 
 function throughput() {

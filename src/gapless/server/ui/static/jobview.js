@@ -46,6 +46,9 @@ export function frontiers(job) {
 
 export const barMarkup = label => html`<div class="prog"><div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-label="${t('col.progress')} ${label}"><i class="f"></i><i class="b"></i></div><span class="p"></span><span class="e"><span></span><span></span></span></div>`;
 
+/** Without the year where the time of day is told: both ends share the width of a bar. */
+const brief = text => (text.length > 10 ? text.slice(5) : text);
+
 /** Bring a row's bar up to date: two ends that grow toward each other. */
 export function paintBar(prog, job) {
   const [bar, percent, ends] = prog.children, told = frontiers(job);
@@ -56,8 +59,8 @@ export function paintBar(prog, job) {
   else bar.setAttribute('aria-valuenow', Math.floor(job.percent));
   if (bar.getAttribute('aria-valuetext') !== told.text) bar.setAttribute('aria-valuetext', told.text);
   say(percent, isStanding ? '∞' : pct(job.percent / 100));
-  say(ends.children[0], isStanding ? `${told.first} →` : isDone ? instant(told.start, told.span) : `→ ${told.first}`);
-  say(ends.children[1], isStanding ? '' : isDone ? instant(told.end, told.span) : `${told.last} ←`);
+  say(ends.children[0], isStanding ? `${told.first} →` : isDone ? brief(instant(told.start, told.span)) : `→ ${brief(told.first)}`);
+  say(ends.children[1], isStanding ? '' : isDone ? brief(instant(told.end, told.span)) : `${brief(told.last)} ←`);
 }
 
 export const iconButtons = job => verbsOf(job.state).map(verb => html`<button class="btn ico" data-verb="${verb}" aria-label="${t('verb.' + verb)}: ${title(job)}" title="${t('verb.' + verb)}">${icon('i-' + verb)}</button>`);
