@@ -59,6 +59,17 @@ def test_what_is_stored_is_drawn_listed_read_and_counted(api: httpx.Client, hist
     read(api)
     counted(api)
     found_by_name(api)
+    unknown(api, history)
+
+
+def unknown(api: httpx.Client, history: Gapless) -> None:
+    """A mistyped name leaves a failed job, and no series; what is wanted and not there yet is one."""
+    assert history.backfill(MINUTES, "KRW-TYPO", "2024-01-01", "2024-01-01").wait() == "failed"
+    history.create(history.wish(history.dataset(MINUTES), "KRW-ETH", "2024-01-01", "2024-01-01"), hold=True)
+    for path, words in (("/api/series", {}), ("/api/coverage", WINDOW)):
+        seen = api.get(path, params=words).json()
+        assert ([one["series"] for one in seen["series"]], seen["total"]) == (["KRW-BTC", "KRW-ETH"], 2)
+    assert not any(one["series"] == "KRW-TYPO" for one in api.get("/api/coverage/gaps", params=WINDOW).json()["gaps"])
 
 
 def drawn(api: httpx.Client) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
+from gapless.core.job import JobState, Kind
+from gapless.core.reports import REPORTS
+from gapless.core.segment import SegmentState
 from gapless.core.span import Instant
 from gapless.store.database import Tx
-from gapless.store.schema import series
+from gapless.store.schema import coverage, job, segment, series
 from gapless.store.sql import Statement
 
 #: From so many series on one look at all of them is cheaper than a look at each.
@@ -29,24 +32,30 @@ _TRY_LOCK = Statement(_lock.with_for_update(skip_locked=True))
 _SET = Statement(
     update(series).where(series.c.id == _b("series")).values(since=_b("new_since"), since_at=_b("new_since_at"))
 )
+#: Held by a fill that has ended: mistyped, unknown to the source.
+_HELD = (
+    select(segment.c.series)
+    .join(job, job.c.id == segment.c.job)
+    .where(
+        job.c.kind == Kind.COLLECT.value,
+        or_(job.c.state == JobState.FAILED.value, job.c.state == JobState.INCOMPLETE.value),
+        segment.c.state == SegmentState.HELD.value,
+    )
+)
+_fits = (
+    or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
+    func.lower(series.c.name).like(_b("pattern"), escape="\\"),
+    series.c.dataset != REPORTS.name,
+    or_(series.c.id.not_in(_HELD), exists().where(coverage.c.series == series.c.id)),
+)
 _FOUND = Statement(
     select(series.c.id, series.c.dataset, series.c.name)
-    .where(
-        or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
-        func.lower(series.c.name).like(_b("pattern"), escape="\\"),
-    )
+    .where(*_fits)
     .order_by(series.c.dataset, series.c.name)
     .limit(_b("most"))
     .offset(_b("skipped"))
 )
-_HOW_MANY = Statement(
-    select(func.count())
-    .select_from(series)
-    .where(
-        or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
-        func.lower(series.c.name).like(_b("pattern"), escape="\\"),
-    )
-)
+_HOW_MANY = Statement(select(func.count()).select_from(series).where(*_fits))
 
 
 def find(tx: Tx, dataset: str, name: str) -> int | None:
@@ -97,7 +106,8 @@ def set_since(tx: Tx, series_id: int, since: Instant | None, said_at: Instant | 
 def search(tx: Tx, dataset: str, text: str, most: int, skipped: int = 0) -> tuple[list[tuple[int, str, str]], int]:
     """(id, dataset, name) of series whose name holds a text, in order, and how many there are.
 
-    `dataset` is a whole name, the name of a source, or empty.
+    `dataset` is a whole name, the name of a source, or empty. What nobody has an answer for is left out: names that
+    the source does not know, and what reports are about.
     """
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     params = {"its_dataset": dataset, "its_source": f"{dataset}.%", "pattern": f"%{escaped}%"}
