@@ -137,6 +137,40 @@ def test_a_split_changes_neither_returns_nor_the_worth_of_the_company():
     assert after["close"] == pytest.approx(plain["close"] / 2)
     assert after["per"] == pytest.approx(plain["per"])
     assert after["target_high"] == pytest.approx(125)
+    assert before["target_high"] == 250
+
+
+@pytest.mark.parametrize(("hour", "high"), [(3, 250), (5, 250), (20, 250), (22, 125)])
+def test_targets_are_told_in_the_shares_of_the_close(hour, high):
+    """Whatever day it is in London: the evening before a split in New York is before it, and so is its morning."""
+    split = date(2019, 3, 8)
+    prices = [(day, (100.0 + number) / (2 if day >= split else 1)) for number, day in enumerate(DAYS)]
+    inputs = made(
+        prices=frame(prices, schemas.PRICES), splits=frame([(split, 2.0)], schemas.SPLITS), zone="America/New_York"
+    )
+    told = one(at(split, hour), inputs)
+    assert told["target_high"] == high
+    assert (told["close"] > 300) is (high == 250)
+
+
+def test_what_is_told_in_the_evening_before_a_split_is_of_that_day():
+    """It is the next day in London; a day without a time lasts until midnight in New York."""
+    split = date(2019, 3, 8)
+    evening, midnight = at(split, 2), datetime(2019, 3, 8, 5, tzinfo=UTC)
+    plain = made()
+    income = plain.income.with_columns(
+        known=pl.when(pl.col("end") == date(2018, 12, 31)).then(pl.lit(midnight)).otherwise("known").cast(schemas.UTC)
+    )
+    inputs = made(
+        targets=frame([(evening, "Elm", 150.0)], schemas.TARGETS),
+        income=income,
+        splits=frame([(split, 2.0)], schemas.SPLITS),
+        zone="America/New_York",
+    )
+    told = one(at(date(2019, 3, 12), 12), inputs)
+    assert told["target_high"] == 75
+    assert told["filed"] == instant(midnight)
+    assert told["market_cap"] == pytest.approx(told["close"] * 4 * 2)
 
 
 # What cannot be computed
@@ -196,7 +230,8 @@ def only_before(inputs: Inputs, moment: datetime) -> Inputs:
     kept = {name: getattr(inputs, name).filter(pl.col("known") < moment) for name in PUBLISHED}
     closed = inputs.sessions.filter(pl.col("closed") < moment)["day"]
     prices = inputs.prices.filter(pl.col("day").is_in(closed.implode()))
-    return replace(inputs, prices=prices, **kept)
+    splits = inputs.splits.filter(pl.col("day") <= moment.date())
+    return replace(inputs, prices=prices, splits=splits, **kept)
 
 
 def moments() -> st.SearchStrategy[datetime]:

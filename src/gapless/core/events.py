@@ -23,7 +23,7 @@ FLOATS = {
     "revenue_growth": "four quarters against the four before",
     "income_growth": "four quarters against the four before",
     "per_to_median": "distance to the own median of five years",
-    "target_high": "price targets of 180 days, the newest of each firm, in shares of the event's day",
+    "target_high": "price targets of 180 days, the newest of each firm, in shares of the close",
     "target_low": "",
     "target_mean": "",
     "target_median": "",

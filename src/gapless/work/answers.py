@@ -52,7 +52,7 @@ def inputs_of(
         told = dict(zip(asked, pl.collect_all(list(asked.values())), strict=True))
     except pl.exceptions.PolarsError as error:
         raise BadReply(f"fmp: {symbol}: a day cannot be read: {str(error)[:200]}", source="fmp") from None
-    return Inputs(sessions=exchange.sessions, lacking=lacking, **told)
+    return Inputs(sessions=exchange.sessions, zone=exchange.zone, lacking=lacking, **told)
 
 
 def _frame(records: Sequence[Any], names: Sequence[str], schema: Mapping[str, Any]) -> pl.LazyFrame:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 UTC = pl.Datetime("us", "UTC")
 Schema = dict[str, Any]
+#: A moment too small to be told apart.
+TICK = timedelta(microseconds=1)
 
 #: Sessions of the exchange: `number` counts them.
 SESSIONS: Schema = {"number": pl.Int64, "day": pl.Date, "closed": UTC}
@@ -46,6 +49,12 @@ class Inputs:
     grades: pl.DataFrame
     #: Why an input is not there at all: its name → the reason, which goes to every value that needs it.
     lacking: Mapping[str, str] = field(default_factory=dict)
+    #: Of the exchange: a split counts from the beginning of its day there.
+    zone: str = "UTC"
+
+    def day_of(self, moment: pl.Expr) -> pl.Expr:
+        """The exchange's day of a moment; where only a day is told, that is the end of it."""
+        return (moment - TICK).dt.convert_time_zone(self.zone).dt.date()
 
 
 def factors(splits: pl.DataFrame) -> pl.DataFrame:

@@ -16,13 +16,20 @@ COUNTS = ("strong_buy", "buy", "hold", "sell", "strong_sell")
 
 
 def consensus(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """By event: high, low, mean, median and number of the newest target of each firm, in shares of the event's day."""
-    told = _named(inputs.targets.drop_nulls("price")).with_columns(_day=pl.col("known").dt.date())
-    told = with_factor(told, inputs.splits, "_day", "told_factor")
-    asked = with_factor(
-        events.select("event", "at", _day=pl.col("at").dt.date()), inputs.splits, "_day", "event_factor"
+    """By event: high, low, mean, median and number of the newest target of each firm, in shares of the last close.
+
+    `events` are those of `around`: where there is no close, the day of the last session counts.
+    """
+    told = _named(inputs.targets.drop_nulls("price")).with_columns(day=inputs.day_of(pl.col("known")))
+    told = with_factor(told, inputs.splits, "day", "told_factor")
+    last = inputs.sessions.sort("closed").select("closed", session="day")
+    asked = events.select("event", "at", "factor").join_asof(
+        last, left_on="at", right_on="closed", strategy="backward", allow_exact_matches=False
     )
-    newest = _newest(asked.drop("_day"), told.drop("_day"), TARGET_WINDOW)
+    asked = with_factor(asked, inputs.splits, "session", "session_factor").select(
+        "event", "at", event_factor=pl.coalesce("factor", "session_factor")
+    )
+    newest = _newest(asked, told.drop("day"), TARGET_WINDOW)
     price = pl.col("price") * pl.col("told_factor") / pl.col("event_factor")
     return newest.group_by("event").agg(
         target_high=price.max(),

@@ -14,8 +14,6 @@ HORIZONS = (1, 5, 20, 60)
 MEMORY = timedelta(days=1827)
 #: Sessions with a price-earnings ratio that a median needs.
 ENOUGH = 250
-#: A moment too small to be told apart: what is published at the very moment of the event is not before it.
-TICK = timedelta(microseconds=1)
 
 
 def closes(inputs: Inputs, sums: pl.DataFrame) -> pl.DataFrame:

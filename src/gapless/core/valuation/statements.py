@@ -24,7 +24,7 @@ def trailing(inputs: Inputs) -> pl.DataFrame:
     known = moments.join_where(quarters, pl.col("known") <= pl.col("told")).sort("told", "end")
     made = known.group_by("told", maintain_order=True).agg(
         shares=pl.col("shares").last(),
-        shares_day=pl.col("known").last().dt.date(),
+        shares_day=inputs.day_of(pl.col("known").last()),
         filed=pl.col("known").tail(4).max(),
         before_filed=pl.col("known").tail(8).max(),
         follows=_is_between(4, YEAR_DAYS),

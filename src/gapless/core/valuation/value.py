@@ -143,9 +143,10 @@ def value(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """
     asked = events.select("event", "at").sort("at", maintain_order=True)
     sums = trailing(inputs)
-    found = _asof(around(asked, inputs, sums), sums, "told")
+    placed = around(asked, inputs, sums)
+    found = _asof(placed, sums, "told")
     found = _asof(found, balances(inputs), "balance_filed")
-    for told in (consensus(asked, inputs), ratings(asked, inputs), surprises(asked, inputs)):
+    for told in (consensus(placed, inputs), ratings(asked, inputs), surprises(asked, inputs)):
         found = found.join(told, on="event", how="left", maintain_order="left")
     found = found.with_columns(
         market_cap=pl.col("close") * pl.col("shares") * pl.col("factor") / pl.col("shares_factor"),
