@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -23,8 +24,21 @@ def write_logs(level: int, *, json: bool = False) -> None:
             structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Line,
     )
+
+
+class _Line:
+    """Standard error. Whoever has stopped reading it, or a full disk behind it, must not stop the work."""
+
+    def __init__(self, *_: object) -> None:
+        self._printer = structlog.PrintLogger(sys.stderr)
+
+    def msg(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._printer.msg(text)
+
+    log = debug = info = warn = warning = error = err = critical = exception = fatal = failure = msg
 
 
 def be_calm() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gapless.app import Gapless
 from gapless.core.errors import StoreError
@@ -175,3 +179,17 @@ def test_a_source_clock_that_is_late_makes_the_last_candle_wait(history: Gapless
     assert "may still change" in running.progress().trouble
     running.cancel()
     running.leave()
+
+
+def test_a_log_that_nobody_reads_any_more_stops_no_slot(
+    history: Gapless, upbit: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`gapless serve 2>&1 | tee log`, and `tee` dies: what cannot be said is not said, and work goes on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with suppress(BrokenPipeError), os.fdopen(writer, "w") as nobody:
+        monkeypatch.setattr(sys, "stderr", nobody)
+        unknown = history.backfill(MINUTES, "KRW-NOPE", "2024-05-01", "2024-05-01")
+        assert unknown.wait(timeout=60) == JobState.FAILED
+        structlog.get_logger("gapless").error("slot.crashed")
+        assert history.backfill(MINUTES, "KRW-BTC", "2024-05-01", "2024-05-01").wait(timeout=60) == JobState.DONE
