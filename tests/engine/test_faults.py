@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -16,6 +17,7 @@ from gapless.core.job import JobState
 from gapless.core.period import parse
 from gapless.core.span import MINUTE, Span, iso
 from gapless.engine.truth import Word
+from gapless.logs import write_logs
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.store import budgets, segments
@@ -189,7 +191,10 @@ def test_a_log_that_nobody_reads_any_more_stops_no_slot(
     os.close(reader)
     with suppress(BrokenPipeError), os.fdopen(writer, "w") as nobody:
         monkeypatch.setattr(sys, "stderr", nobody)
+        write_logs(logging.ERROR)
         unknown = history.backfill(MINUTES, "KRW-NOPE", "2024-05-01", "2024-05-01")
         assert unknown.wait(timeout=60) == JobState.FAILED
         structlog.get_logger("gapless").error("slot.crashed")
         assert history.backfill(MINUTES, "KRW-BTC", "2024-05-01", "2024-05-01").wait(timeout=60) == JobState.DONE
+    monkeypatch.undo()
+    write_logs(logging.ERROR)
