@@ -46,6 +46,8 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         (("read", MINUTES, "KRW-BTC", "--days", "1", "-o", "/nowhere/at/all.csv"), ("output", "folder")),
         (("jobs", "show", "99"), ("99", "gapless jobs")),
         (("worker", "--slots", "0"), ("slots",)),
+        (("serve", "--port", "99999"), ("--port", "65535")),
+        (("jobs", "list", "--most", "-1"), ("--most", "1")),
         (("fill", MINUTES, "KRW-BTC", "--day", "1"), ("--day", "fill --help")),
         (("jobs", "show", "last"), ("JOB", "jobs show --help")),
         (("nonsense",), ("nonsense", "--help")),

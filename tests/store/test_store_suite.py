@@ -374,7 +374,18 @@ def test_a_user_without_rights_is_told_what_to_grant(postgresql_url, postgres):
             admin.execute(f"DROP ROLE {name}")
 
 
-@pytest.mark.parametrize("url", ["mysql://localhost/gapless", "sqlite://gapless.db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://localhost/gapless",
+        "sqlite://gapless.db",
+        "sqlite:/gapless.db",
+        "postgresql:/me@somewhere/gapless",
+        "postgres//me@somewhere/gapless",
+        "postgresql://me:secret@somewhere:port/gapless",
+        "postgresql://[::1/gapless",
+    ],
+)
 def test_another_kind_of_database_is_refused(url):
     """Two are supported, each proven by this suite; the message names both."""
     with pytest.raises(UsageError) as caught:

@@ -149,7 +149,7 @@ def revoke_token(
 @audits.callback()
 def default_audit(
     ctx: typer.Context,
-    most: Annotated[int, typer.Option("--most", help="So many at most.")] = 50,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many at most.")] = 50,
     subject: Annotated[str, typer.Option("--subject", help="Only of this, such as job/12.")] = "",
     actor: Annotated[str, typer.Option("--actor", help="Only what this account did.")] = "",
     action: Annotated[str, typer.Option("--action", help="Only what begins so, such as job. or job.paused.")] = "",
@@ -159,8 +159,6 @@ def default_audit(
     """Who did what, when and why; without a verb, list the newest entries."""
     if ctx.invoked_subcommand is not None:
         return
-    if most < 1:
-        raise UsageError("most: must be positive", field="most", hint="give the number of entries")
     with history(database) as app, app.store.read() as tx:
         found = entries.newest(tx, most, below=2**62, subject=subject, actor=actor, action=action)
     if json:

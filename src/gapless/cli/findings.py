@@ -9,7 +9,6 @@ import typer
 from gapless.app.shown import listed_finding_json
 from gapless.cli.collect import EXITS
 from gapless.cli.common import AsJson, Database, dump, err, history, out, table
-from gapless.core.errors import UsageError
 from gapless.core.job import JobState
 from gapless.core.rules import Severity
 from gapless.store import findings as stored
@@ -31,15 +30,13 @@ def default(
     series: Annotated[str, typer.Option("--series", help="Only of series whose name holds this.")] = "",
     rule: Annotated[str, typer.Option("--rule", help="Only of this rule.")] = "",
     severity: Annotated[Severity | None, typer.Option("--severity", help="error or warning.")] = None,
-    most: Annotated[int, typer.Option("--most", help="So many at most.")] = 50,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many at most.")] = 50,
     json: AsJson = False,
     database: Database = None,
 ) -> None:
     """What validations have found; without a verb, list the newest findings."""
     if ctx.invoked_subcommand is not None:
         return
-    if most < 1:
-        raise UsageError("most: must be positive", field="most", hint="give the number of findings")
     which = Which(job=job, dataset=dataset, series=series, rule=rule, severity=severity or "")
     with history(database) as opened, opened.store.read() as tx:
         found = stored.page(tx, which, most, below=2**62)

@@ -85,7 +85,7 @@ def job_json(app_: Gapless, job_id: int) -> dict[str, Any]:
 @app.command("list")
 def list_jobs(
     state: Annotated[str, typer.Option("--state", help="Only this state.")] = "",
-    most: Annotated[int, typer.Option("--most", help="So many at most.")] = 20,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many at most.")] = 20,
     json: AsJson = False,
     database: Database = None,
 ) -> None:

@@ -98,7 +98,7 @@ def try_out(name: Name, database: Database = None) -> None:
 
 @app.command()
 def deliveries(
-    most: Annotated[int, typer.Option("--most", help="So many at most.")] = 20,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many at most.")] = 20,
     json: AsJson = False,
     database: Database = None,
 ) -> None:

@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: GAPLESS_HOST.")] = "",
-    port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one. Default: GAPLESS_PORT.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one. Default: GAPLESS_PORT."),
+    ] = None,
     slots: Annotated[str, typer.Option("--slots", help="Slots per queue: 4, 1..8, or 0 to run no work.")] = "",
     log: Annotated[
         LogFormat, typer.Option("--log", help="How events are written to standard error.")

@@ -7,8 +7,9 @@ import time
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from gapless.core.errors import StoreError, StoreLost
+from gapless.core.errors import StoreError, StoreLost, UsageError
 from gapless.core.lazily import psycopg
 from gapless.store import arrays
 from gapless.store.database import Database, Tx, Work
@@ -35,7 +36,15 @@ class Postgres(Database):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except (ValueError, ArgumentError):
+            # Its own words repeat the address, and with it the password.
+            raise UsageError(
+                "GAPLESS_DATABASE_URL: the address cannot be read",
+                field="GAPLESS_DATABASE_URL",
+                hint="postgresql://USER:PASSWORD@HOST:PORT/NAME, with %40 for an @ in a password",
+            ) from None
         self.url = url
         self.address = parsed.render_as_string(hide_password=True)
         query = {key: value for key, value in parsed.query.items() if isinstance(value, str)}

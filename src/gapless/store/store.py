@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,8 @@ T = TypeVar("T")
 _KNOWN = sorted(one.name[1:5] for one in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
 #: The one that this program needs.
 HEAD = _KNOWN[-1]
+#: How an address begins that has lost a colon or a slash.
+_SLIP = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?(:|//)")
 #: Alembic keeps what it is doing in its modules: two migrations of one process would meet there.
 _ALEMBIC = threading.Lock()
 
@@ -83,10 +86,11 @@ def database(url: str, *, durable: bool = False, busy_seconds: float = 30.0) -> 
         return Postgres("postgresql://" + url.split("://", 1)[1])
     if url.startswith("sqlite:///"):
         url = unquote(url.removeprefix("sqlite:///"))
-    elif "://" in url:
-        scheme = url.split("://", 1)[0]
+    elif "://" in url or _SLIP.match(url):
+        # A file of such a name would be an empty history that nobody asked for.
+        scheme = re.split(r"[:/]", url, maxsplit=1)[0]
         raise UsageError(
-            f"GAPLESS_DATABASE_URL: {scheme} is not supported",
+            f"GAPLESS_DATABASE_URL: {scheme}… is no address of a database",
             field="GAPLESS_DATABASE_URL",
             hint="use sqlite:///FILE or postgresql://…",
         )
