@@ -181,7 +181,7 @@ def _bare(history: Gapless, companies: int) -> float:
 
     def write(series: int) -> None:
         with store.read() as tx:
-            found = valued.of_company(tx, series, all_of_them=False)
+            found = valued.of_company(tx, series, now, all_of_them=False)
         made = enrich.valued_rows(found, _Canned.told.head(len(found)), now)
         store.write(lambda tx: valued.write(tx, series, made))
 

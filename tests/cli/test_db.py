@@ -201,7 +201,7 @@ def test_progress_is_told_without_a_terminal(tmp_path: Path, env: dict[str, str]
     [
         (("db", "copy"), ("--to",)),
         (("db", "copy", "--to", "mysql://host/db"), ("to", "mysql")),
-        (("db", "copy", "--to", "postgresql://host:port/db"), ("to", "not understood")),
+        (("db", "copy", "--to", "postgresql://host:port/db"), ("to", "cannot be read")),
         (("db", "copy", "--to", ""), ("to",)),
         (("db", "copy", "--from", "HERE/nothing.db", "--to", "HERE/b.db"), ("from", "nothing.db")),
         (("db", "copy", "--to", "HERE/gapless.db"), ("to", "source itself")),

@@ -482,3 +482,46 @@ def test_what_cannot_be_written_back_is_refused_at_once(sqlite_url, fmp, tmp_pat
 def test_all_values_have_a_column():
     """Otherwise the update would fail on the first company."""
     assert {one.name for one in VALUES} | {"valued_at", "basis", "reasons"} == set(VALUED)
+
+
+def test_what_has_not_happened_is_not_valued_and_outcomes_are_waited_for(database_url, fmp):
+    """Earnings calendars hold days to come; and a return over sixty sessions takes three months."""
+    clock = MovedClock(NOW)
+    with gapless.open(settings=fmp_settings(database_url, fmp), clock=clock) as history:
+        rows = [
+            row(1, "AAPL", "2025-09-01T12:00:00Z"),
+            row(2, "AAPL", "2026-03-10T12:00:00Z"),
+            row(3, "AAPL", "2026-03-23T12:00:00Z"),
+            row(4, "MSFT", "2026-03-23T12:00:00Z"),
+        ]
+        add(history, rows)
+        job = run(history, overwrite=True)
+        assert (job.state, job.series_count) == (JobState.DONE, 1)
+        old, fresh, coming = stored(history, "AAPL")
+        assert (old["return_60"] is None, fresh["return_60"] is None) == (False, True)
+        assert (fresh["valued_at"] is None, coming["valued_at"] is None) == (False, True)
+        with pytest.raises(UsageError, match="none that have happened"):
+            run(history, "MSFT")
+        with pytest.raises(UsageError, match="none that have happened"):
+            run(history)
+
+        clock.move("2026-03-24T03:00:00Z")
+        assert run(history).series_count == 2
+        assert [one["valued_at"] == fresh["valued_at"] for one in stored(history, "AAPL")] == [True, True, False]
+        clock.move("2026-06-19T03:00:00Z")
+        assert run(history).state == JobState.DONE
+        again = {one["id"]: one["valued_at"] for one in stored(history, "AAPL")}
+        assert again["2"] > fresh["valued_at"]
+        with pytest.raises(UsageError, match="none that have happened"):
+            run(history)
+
+
+def test_events_are_read_as_they_are_and_nobody_says_what_is_missing(sqlite_history):
+    """Nothing can be fetched of them; a day to come has rows, too."""
+    add(sqlite_history, [row(1, "AAPL", "2024-05-02"), row(2, "AAPL", "2099-05-02")])
+    for which in ({"start": "2024"}, {"start": "2024", "end": "2100"}):
+        assert len(sqlite_history.read(EVENTS.name, "AAPL", **which)) == 2
+    assert len(sqlite_history.read(EVENTS.name, "AAPL", "2099", "2099")) == 1
+    for ask in (sqlite_history.gaps, sqlite_history.coverage):
+        with pytest.raises(UsageError, match="nobody knows"):
+            ask(EVENTS.name, "AAPL")

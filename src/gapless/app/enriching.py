@@ -19,7 +19,7 @@ from gapless.core.errors import HoldJob, StoreError, TryAgain, UsageError
 from gapless.core.events import EVENTS, VALUED
 from gapless.core.job import Direction, Kind, Mode, Wish
 from gapless.core.pacing import Limit
-from gapless.core.span import SECOND, Instant, Span, instant
+from gapless.core.span import DOOM, SECOND, Instant, Span, instant
 from gapless.sources.fmp import Fmp
 from gapless.store import series as ledger
 from gapless.store import valued
@@ -228,9 +228,10 @@ def wish(
 ) -> Wish:
     """The wish to value the events of some companies, or of all that have events without values."""
     dataset = app.dataset(EVENTS.name)
+    now = app.clock.now()
     with app.store.read() as tx:
-        waiting = [name for name, _ in valued.companies(tx, all_of_them=overwrite)]
-        every = {name for name, _ in valued.companies(tx, all_of_them=True)} if tickers else set()
+        waiting = [name for name, _ in valued.companies(tx, now, all_of_them=overwrite)]
+        every = {name for name, _ in valued.companies(tx, DOOM, all_of_them=True)} if tickers else set()
     if not tickers:
         names = waiting
     else:
@@ -242,16 +243,15 @@ def wish(
         names = [name for name in asked if name in due]
     if not names:
         raise UsageError(
-            "events: there are none without values",
+            "events: none that have happened are without values",
             field="events",
-            hint="`gapless enrich import` adds some, --overwrite values them anew",
+            hint="`gapless enrich import` adds some, --overwrite values (and writes back) them anew",
         )
     if write_back is not None:
         _check_write_back(app, write_back)
     params: dict[str, Any] = {"valuation": True, "overwrite": overwrite}
     if write_back is not None:
         params["writeBack"] = dict(write_back)
-    now = app.clock.now()
     return Wish(
         owner=owner,
         kind=Kind.ENRICH,

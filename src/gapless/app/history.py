@@ -20,6 +20,7 @@ from gapless.core.actor import Actor
 from gapless.core.clock import Clock, SystemClock
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotAllowed, SourceError, UsageError
+from gapless.core.grid import align
 from gapless.core.job import (
     UNBOUND,
     Bounds,
@@ -33,7 +34,7 @@ from gapless.core.job import (
     Wish,
 )
 from gapless.core.lazily import pl
-from gapless.core.period import parse
+from gapless.core.period import parse, wanted
 from gapless.core.plan import Plan
 from gapless.core.rules import Level
 from gapless.core.span import DAWN, DOOM, Instant, Span, moment
@@ -201,14 +202,23 @@ class Gapless(Orders):
         found = self.dataset(dataset)
         (name,) = self.catalogue.series(found, [series], report)
         day = None if as_of is None else self.day(found, as_of)
-        asked, _ = self.span(found, start, end, days, [name])
-        if fill:
-            self._fill_for_reading(found, name, asked, recheck, progress)
+        if found.is_imported:
+            asked = self._kept(found, start, end, days)
+        else:
+            asked, _ = self.span(found, start, end, days, [name])
+            if fill:
+                self._fill_for_reading(found, name, asked, recheck, progress)
         with self.store.read() as tx:
             series_id = ledger.find(tx, found.name, name)
             if series_id is None:
                 return rows.empty(found)
             return rows.frame(tx, found, series_id, asked, day=day)
+
+    def _kept(self, dataset: Dataset, start: When | None, end: When | None, days: float | None) -> Span:
+        """A span of imported rows, up to their last one: those of days to come are rows too."""
+        until = self.clock.now() if end is None and days is not None else DOOM
+        asked, _ = wanted(text_of(start, "from"), text_of(end, "to"), days, now=until, zone=dataset.zone)
+        return align(dataset.grid, asked, DOOM) or asked
 
     def day(self, dataset: Dataset, as_of: When) -> str:
         """The last day that a time names, in the dataset's zone."""
@@ -296,6 +306,7 @@ class Gapless(Orders):
     def coverage(self, dataset: str, series: str) -> pl.DataFrame:
         """Covered spans of a series: `start`, `end` (UTC), `cells`, `rows`, and `present`: the cells with a row."""
         found = self.dataset(dataset)
+        self._check_ledger(found)
         (name,) = self.catalogue.series(found, [series])
         with self.store.read() as tx:
             parts = truth.covered(tx, found, name)
@@ -347,6 +358,7 @@ class Gapless(Orders):
         report: str = "",
     ) -> list[truth.Stretch]:
         """The gaps of a span; without one, from the first row or covered instant of the series to now."""
+        self._check_ledger(dataset)
         (name,) = self.catalogue.series(dataset, [name], report)
         now = self.clock.now()
         with self.store.read() as tx:
@@ -361,6 +373,13 @@ class Gapless(Orders):
             else:
                 asked, _ = self.span(dataset, start, end, days, [name])
             return truth.gaps(tx, dataset, name, asked, now)
+
+    def _check_ledger(self, dataset: Dataset) -> None:
+        if not dataset.has_ledger:
+            hint = f"`gapless read {dataset.name}` shows what is there"
+            raise UsageError(
+                f"dataset: {dataset.name} are imported; what is missing nobody knows", field="dataset", hint=hint
+            )
 
     def _known(self, dataset: Dataset, name: str, now: Instant, tx: Tx) -> Span | None:
         parts = truth.covered(tx, dataset, name)

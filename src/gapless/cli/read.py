@@ -55,23 +55,24 @@ def read(
             progress=err.is_terminal,
         )
         found = app.dataset(dataset)
-        source = app.catalogue.sources.get(found.source)
-        way = "compute" if found.is_computed else "fill" if source is not None and source.base_url else ""
-        _warn(app.stretches(found, series, start, end, days, report), way)
+        # Of what is imported nobody knows what is missing.
+        if not found.is_imported:
+            parts = app.stretches(found, series, start, end, days, report)
+            _warn(parts, "compute" if found.is_computed else "fill")
     _write(frame, kind, output)
 
 
 def _warn(parts: list[Stretch], way: str) -> None:
     """Say on standard error what the rows do not cover: a hole must not pass as quiet minutes.
 
-    `way` is the command that brings what is missing; of what is imported nobody knows what that is.
+    `way` is the command that brings what is missing.
     """
     for word, hint in (
         (Word.MISSING, f"`gapless {way}` brings them"),
         (Word.QUARANTINED, "--mode missing+failed asks again"),
     ):
         lost = sum(one.cells for one in parts if one.word is word)
-        if lost and (way or word is not Word.MISSING):
+        if lost:
             err.print(f"{counted_word(lost, 'period')} {word.value}: {hint}", highlight=False)
 
 

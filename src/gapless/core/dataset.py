@@ -61,6 +61,8 @@ class Column:
 
 #: Stands for the source of what is computed here.
 COMPUTED = "index"
+#: Stands for the source of what users bring.
+IMPORTED = "user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,16 @@ class Dataset:
     def is_computed(self) -> bool:
         """Whether its rows are made here from those of other datasets."""
         return self.source == COMPUTED
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether users bring its rows: nobody can be asked for them."""
+        return self.source in ("", IMPORTED)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether it can be said of a span that it is complete: of events nobody knows how many there are."""
+        return self.source != ""
 
     @property
     def has_units(self) -> bool:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gapless.core.dataset import Axis, Column, Dataset, Type
 from gapless.core.grid import EVENTS as SECONDS
+from gapless.core.span import DAY
 
 #: Number columns of a valuation, and what they are.
 FLOATS = {
@@ -47,6 +48,8 @@ VALUED = ("valued_at", *FLOATS, *INTS, *_TEXT)
 #: Columns that comparing with the sector writes. They come last: tables of older versions have them there.
 COMPARED = ("per_to_sector", "sector_basis")
 KEY = ("kind", "id")
+#: So long after an event its sixty sessions are over at every exchange: what was valued before is valued once more.
+RIPE = 100 * DAY
 
 EVENTS = Dataset(
     name="events",

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from gapless.core.dataset import Type
-from gapless.core.events import COMPARED, EVENTS, FLOATS, INTS, KEY, VALUED
-from gapless.core.span import Instant
+from gapless.core.events import COMPARED, EVENTS, FLOATS, INTS, KEY, RIPE, VALUED
+from gapless.core.span import SECOND, Instant
 from gapless.store import arrays
 from gapless.store.database import Tx
 
@@ -100,12 +100,13 @@ def add(tx: Tx, series: int, events: Sequence[Imported]) -> int:
     return int(tx.cursor.rowcount)
 
 
-def of_company(tx: Tx, series: int, *, all_of_them: bool) -> list[Event]:
-    """The events of a company by time; those that have no values yet, or all."""
+def of_company(tx: Tx, series: int, now: Instant, *, all_of_them: bool) -> list[Event]:
+    """The events of a company that have happened, by time; those that are to be valued, or all."""
     mark, micros = ("?", "time") if tx.name == "sqlite" else ("%s", _micros("time"))
-    only = "" if all_of_them else " AND valued_at IS NULL"
+    which, told = _due(tx, now, all_of_them=all_of_them)
     tx.cursor.execute(
-        f"SELECT {micros}, kind, id FROM {EVENTS.table} WHERE series = {mark}{only} ORDER BY 1, 2, 3", (series,)
+        f"SELECT {micros}, kind, id FROM {EVENTS.table} WHERE series = {mark} AND {which} ORDER BY 1, 2, 3",
+        (series, *told),
     )
     return [Event(int(time), str(kind), str(key)) for time, kind, key in tx.cursor.fetchall()]
 
@@ -131,14 +132,26 @@ def remove(tx: Tx, gone: Sequence[Placed]) -> None:
         )
 
 
-def companies(tx: Tx, *, all_of_them: bool) -> list[tuple[str, int]]:
+def companies(tx: Tx, now: Instant, *, all_of_them: bool) -> list[tuple[str, int]]:
     """Companies with events to value, and how many."""
-    only = "" if all_of_them else " WHERE e.valued_at IS NULL"
+    which, told = _due(tx, now, all_of_them=all_of_them)
     tx.cursor.execute(
-        f"SELECT s.name, count(*) FROM {EVENTS.table} AS e JOIN series AS s ON s.id = e.series{only}"
-        " GROUP BY s.name ORDER BY s.name"
+        f"SELECT s.name, count(*) FROM {EVENTS.table} JOIN series AS s ON s.id = {EVENTS.table}.series WHERE {which}"
+        " GROUP BY s.name ORDER BY s.name",
+        told,
     )
     return [(str(name), int(count)) for name, count in tx.cursor.fetchall()]
+
+
+def _due(tx: Tx, now: Instant, *, all_of_them: bool) -> tuple[str, tuple[Instant, ...]]:
+    """Events that have happened: all, or those without values and those whose outcomes have come since."""
+    at, later = "?", str(RIPE)
+    if tx.name == "postgresql":
+        at, later = f"{_EPOCH} + %s * interval '1 microsecond'", f"'{RIPE // SECOND} s'"
+    if all_of_them:
+        return f"time <= {at}", (now,)
+    is_ripe = f"valued_at < time + {later} AND time <= {at}"
+    return f"time <= {at} AND (valued_at IS NULL OR ({is_ripe}))", (now, now - RIPE)
 
 
 def write(tx: Tx, series: int, valued: Sequence[tuple[Any, ...]]) -> int:

@@ -132,7 +132,7 @@ class Enrich:
         if known is not None and epoch == lease.epoch - 1 and now - known.begun < FRESH:
             return known
         params = msgspec.json.decode(lease.segment.params, type=Params)
-        listed = valued.of_company(tx, lease.segment.series, all_of_them=params.overwrite)
+        listed = valued.of_company(tx, lease.segment.series, now, all_of_them=params.overwrite)
         oldest = moment(listed[0].time).date() if listed else moment(now).date()
         return _Answers(begun=now, since=oldest - LOOK_BACK, events=listed)
 

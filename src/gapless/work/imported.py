@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from gapless.core.dataset import Axis, Column, Conflict, Dataset, Type
+from gapless.core.dataset import IMPORTED, Axis, Column, Conflict, Dataset, Type
 from gapless.core.errors import HoldJob, UsageError
 from gapless.core.grid import Steps
 from gapless.core.pacing import Limit
@@ -13,14 +13,13 @@ from gapless.core.page import Ask, Page, Shape
 from gapless.core.span import DAY, Instant
 from gapless.work.base import OWN
 
-SOURCE = "user"
 _DAY = timedelta(days=1)
 
 
 def _dataset(name: str, columns: tuple[Column, ...], example: str) -> Dataset:
     return Dataset(
         name=name,
-        source=SOURCE,
+        source=IMPORTED,
         grid=Steps(DAY),
         axis=Axis.DAY,
         columns=columns,
@@ -66,7 +65,7 @@ DATASETS = {
 class Imported:
     """What imported datasets have for a source: it can be asked for nothing."""
 
-    name = SOURCE
+    name = IMPORTED
     base_url = ""
     datasets: Mapping[str, Dataset] = DATASETS
 
@@ -84,7 +83,7 @@ class Imported:
 
     def fetch(self, dataset: Dataset, ask: Ask, now: Instant) -> Page:  # noqa: ARG002  the form of a source
         """Its rows are imported, not fetched."""
-        raise HoldJob(f"{dataset.name} is imported, not fetched", source=SOURCE, hint="`gapless migrate import`")
+        raise HoldJob(f"{dataset.name} is imported, not fetched", source=IMPORTED, hint="`gapless migrate import`")
 
     def catalogue(self) -> list[tuple[str, str]]:
         """What can be imported into."""
