@@ -9,7 +9,10 @@ from pathlib import Path
 
 from gapless.app import Gapless
 from gapless.core.clock import SystemClock
+from gapless.core.job import Queue
 from gapless.core.span import DAY, MINUTE, Span
+from gapless.engine.reasons import reasons
+from gapless.engine.worker import Range
 from gapless.sandbox.process import SandboxProcess
 from gapless.sandbox.upbit.market import World
 from gapless.testing.history import MINUTES, assert_complete, command, environment, open_history
@@ -134,3 +137,18 @@ def test_the_command_ends_cleanly(tmp_path: Path, upbit: SandboxProcess) -> None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
+
+
+def nobody_follows(history: Gapless) -> bool:
+    with history.store.read() as tx:
+        return any("nobody follows" in one for one in reasons(tx, history.jobs.get(1), history.clock.now()))
+
+
+def test_a_worker_of_the_queue_is_no_follower(history: Gapless, upbit: SandboxProcess) -> None:
+    """It fetches what was found missing, and never finds what comes next: then the reason must not be "soon"."""
+    with following(history, MINUTES, ["KRW-BTC"]) as said:
+        said.wait(lambda text: "complete up to" in text)
+        assert not nobody_follows(history)
+    engine = history.worker([Queue.LIVE], Range(1, 1))
+    assert nobody_follows(history)
+    history.release(engine)

@@ -147,7 +147,9 @@ def test_a_company_that_fails_does_not_stop_the_others(history, fmp):
     fmp.control(broken=["BAD"])
     job = run(history)
     assert job.state == JobState.INCOMPLETE
-    assert all(name in job.error for name in ("BAD", "KEPT.KS", "NONE"))
+    assert job.error.startswith("3 series. ")
+    for name, why in (("BAD", "trouble"), ("KEPT.KS", "does not cover prices"), ("NONE", "check the ticker")):
+        assert any(told.startswith(f"{name}: ") and why in told for told in job.error[10:].split(" · ")), job.error
     assert stored(history, "AAPL")[0]["valued_at"] is not None
     assert stored(history, "BAD")[0]["valued_at"] is None
     fmp.control(broken=[], plan="ultimate", reset_stats=True)
@@ -156,6 +158,22 @@ def test_a_company_that_fails_does_not_stop_the_others(history, fmp):
     assert {symbol for _, symbol, _ in asked(fmp)} == {"BAD", "KEPT.KS", "NONE"}
     assert stored(history, "BAD")[0]["valued_at"] is not None
     assert stored(history, "KEPT.KS")[0]["close"] is not None
+
+
+def test_a_ticker_is_the_same_however_it_is_written(sqlite_history):
+    """The provider's are upper-case."""
+    added = add(sqlite_history, [row(1, "aapl", "2024-05-02"), row(2, "AAPL", "2024-05-03")])
+    assert (added.rows, added.companies) == (2, 1)
+    assert len(sqlite_history.read(EVENTS.name, "AAPL", "2024")) == 2
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path):
+    """It is an export that went wrong, or no table at all."""
+    place = tmp_path / "events.csv"
+    for body in (b"\xff\xfe\x00", b"ticker,event_date\n"):
+        place.write_bytes(body)
+        with pytest.raises(UsageError, match="no rows"):
+            enriching.read_file(place)
 
 
 def test_what_the_plan_does_not_cover_is_empty_with_that_reason(sqlite_history, fmp):

@@ -98,6 +98,8 @@ def read_file(path: Path) -> list[dict[str, Any]]:
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UsageError(f"file: {path} cannot be read: {why}", field="file", hint="check the file") from None
+    if frame.is_empty():
+        raise UsageError(f"file: {path} has no rows", field="file", hint="check the file")
     return frame.to_dicts()
 
 
@@ -152,7 +154,8 @@ def _event(
             raise UsageError(f"{field}: there is no column {name!r}", field=field, hint=hint)
         return str(row[name]).strip() if name and row[name] is not None else ""
 
-    ticker = said("ticker")
+    # The provider's tickers are upper-case: written otherwise, it would be a company of its own.
+    ticker = said("ticker").upper()
     if not EVENTS.is_series(ticker):
         raise UsageError(f"ticker: row {number} has {ticker!r}", field="ticker", hint=f"such as {EVENTS.example}")
     said("time")

@@ -81,6 +81,8 @@ def events(
     """Value the events that have no values yet: every question once a company, all its events in one update."""
     if not valuation:
         raise UsageError("valuation: nothing is to be done", field="valuation", hint="add --valuation")
+    if not write_back and (column or key != "id"):
+        raise UsageError("write-back: no table is named", field="write-back", hint="add --write-back TABLE")
     with history(database, slots) as opened:
         where = {"table": write_back, "key": key, "columns": _columns(column or [])} if write_back else None
         wish = enriching.wish(opened, owner(), tickers or [], overwrite=overwrite, write_back=where)

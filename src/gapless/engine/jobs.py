@@ -56,6 +56,8 @@ ORDERED = {"pause": "job.paused", "resume": "job.resumed", "cancel": "job.cancel
 TOGETHER = 200
 #: Periods that a follower fetches of a series of which nothing is stored.
 FOLLOW_PERIODS = 200
+#: Different causes of broken segments that a job tells.
+CAUSES = 3
 
 
 def job_budget(job_id: int) -> str:
@@ -372,11 +374,9 @@ class Jobs:
     def _finish_with_errors(self, tx: Tx, job: Job, now: Instant) -> None:
         """Some segments failed or are held: with a complete series beside them the job is incomplete, else failed."""
         broken = [d for d in segments.of_job(tx, job.id) if d.segment.state in ("failed", "held")]
-        names = sorted({d.segment.name for d in broken})
-        error = broken[0].error
-        if len(names) > 1:
-            error = f"{len(names)} series ({', '.join(names[:5])}{', …' if len(names) > 5 else ''}): {error}"
-        self._finish(tx, job, "incomplete" if len(names) < job.series_count else "failed", now, error)
+        names = {d.segment.name for d in broken}
+        verb = "incomplete" if len(names) < job.series_count else "failed"
+        self._finish(tx, job, verb, now, _told_once(broken))
 
     def _finish(self, tx: Tx, job: Job, verb: str, now: Instant, error: str) -> None:
         if jobs.move(tx, job.id, verb, now, error=error):
@@ -537,6 +537,24 @@ class Jobs:
     def left(self, tx: Tx, job: Job) -> list[SeriesPlan]:
         """What a job still misses: read from the ledger, never summed."""
         return self._left(tx, job, self._clock.now())
+
+
+def _told_once(broken: list[segments.Detail]) -> str:
+    """Each cause once, with the series that it holds up."""
+    causes: dict[str, tuple[str, list[str]]] = {}
+    for one in broken:
+        name = one.segment.name
+        _, names = causes.setdefault(one.error.replace(name, ""), (one.error, []))
+        if name not in names:
+            names.append(name)
+    count = len({one.segment.name for one in broken})
+    if count == 1:
+        return broken[0].error
+    told = [(f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}", error) for error, names in causes.values()]
+    if len(told) == 1:
+        return f"{count} series ({told[0][0]}): {told[0][1]}"
+    parts = [f"{names}: {error}" for names, error in told[:CAUSES]]
+    return f"{count} series. {' · '.join(parts)}{' · …' if len(told) > CAUSES else ''}"
 
 
 def _found(tx: Tx, dataset: Dataset, wish: Wish, ids: list[int], planned: list[SeriesPlan]) -> int:

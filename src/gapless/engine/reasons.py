@@ -23,9 +23,11 @@ def reasons(tx: Tx, job: Job, now: Instant) -> list[str]:
         return [f"it is paused: `gapless jobs resume {job.id}`"]
     waiting = claims.why(tx, job.id, now)
     counted, _, _ = segments.counts(tx, job.id)
-    is_served = bool(serving(tx, job))
-    if job.kind == Kind.FOLLOW and not is_served:
+    takers = serving(tx, job)
+    # Workers fetch what a follower has found missing; what comes next only the follower plans.
+    if job.kind == Kind.FOLLOW and not any(one.job == job.id for one in takers):
         return [f"nobody follows: `gapless follow {job.dataset} …` with the same series goes on"]
+    is_served = bool(takers)
     found = [f"{counted_word(counted['running'], 'segment')} running"] if counted.get("running") else []
     found += [reason for one in waiting for reason in _waits(one, now)]
     if waiting and not is_served:

@@ -22,7 +22,7 @@ DEFAULT_URLS = {one.name: one.default_url for one in (Upbit, Dart, Krx, Gdelt, N
 KEYS = {
     Dart.name: (r"[0-9A-Za-z]{40}", "a key has 40 letters and digits"),
     Krx.name: (r"[0-9A-Za-z]{40}", "a key has 40 letters and digits"),
-    Fmp.name: (r"[0-9A-Za-z]{8,64}", "a key has letters and digits only"),
+    Fmp.name: (r"[0-9A-Za-z]{8,64}", "a key has 8 to 64 letters and digits"),
     Naver.name: (r"[0-9A-Za-z_]{4,40}:[0-9A-Za-z_]{4,40}", "give ID:SECRET as Naver's console shows them"),
 }
 #: Those with a daily quota.

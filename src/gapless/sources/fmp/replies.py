@@ -83,4 +83,4 @@ def _said(body: bytes) -> str:
         text = body[:500].decode(errors="replace")
     if text.lstrip().startswith("<"):
         return "a page"
-    return " ".join(word for word in text.split() if "://" not in word)[:160] or "no message"
+    return " ".join(word for word in text.split() if "://" not in word)[:160].rstrip(".") or "no message"

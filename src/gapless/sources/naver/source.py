@@ -122,7 +122,7 @@ class Naver:
         if place.start > DEEPEST:
             self._forget(ask.series)
             raise OutOfReach(
-                f"naver tells the newest {DEEPEST:,} of {ask.series}: nothing before {iso(place.end)}",
+                f"naver tells the newest {DEEPEST:,} of {ask.series}: nothing before {iso(place.last)}",
                 source=self.name,
                 hint="collect more often, from then on",
             )
