@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import gapless
-from gapless.app import Gapless
+from gapless.app import Gapless, enriching
 from gapless.core.actor import Role
 from gapless.core.span import HOUR, Span, instant
 from gapless.sandbox.process import SandboxProcess
@@ -60,6 +60,17 @@ def test_what_is_stored_is_drawn_listed_read_and_counted(api: httpx.Client, hist
     counted(api)
     found_by_name(api)
     unknown(api, history)
+    imported(api, history)
+
+
+def imported(api: httpx.Client, history: Gapless) -> None:
+    """Of events nobody knows what is missing; what is there is counted."""
+    told = [{"ticker": "AAPL", "at": f"2024-05-0{day}T12:00:00Z", "kind": "earnings"} for day in (2, 3)]
+    enriching.add(history, told, enriching.Columns(ticker="ticker", time="at", kind="kind"), origin="test")
+    (one,) = [its for its in api.get("/api/series").json()["series"] if its["dataset"] == "events"]
+    assert (one["series"], one["start"], one["rows"]) == ("AAPL", "2024-05-02T12:00:00Z", 2)
+    assert "AAPL" not in api.get("/api/coverage", params=WINDOW).text
+    assert "AAPL" not in api.get("/api/coverage/gaps", params=WINDOW).text
 
 
 def unknown(api: httpx.Client, history: Gapless) -> None:

@@ -46,6 +46,7 @@ _fits = (
     or_(_b("its_dataset") == "", series.c.dataset == _b("its_dataset"), series.c.dataset.like(_b("its_source"))),
     func.lower(series.c.name).like(_b("pattern"), escape="\\"),
     series.c.dataset != REPORTS.name,
+    series.c.dataset != _b("but_not"),
     or_(series.c.id.not_in(_HELD), exists().where(coverage.c.series == series.c.id)),
 )
 _FOUND = Statement(
@@ -103,13 +104,15 @@ def set_since(tx: Tx, series_id: int, since: Instant | None, said_at: Instant | 
     tx.run(_SET, series=series_id, new_since=since, new_since_at=said_at)
 
 
-def search(tx: Tx, dataset: str, text: str, most: int, skipped: int = 0) -> tuple[list[tuple[int, str, str]], int]:
+def search(
+    tx: Tx, dataset: str, text: str, most: int, skipped: int = 0, *, but_not: str = ""
+) -> tuple[list[tuple[int, str, str]], int]:
     """(id, dataset, name) of series whose name holds a text, in order, and how many there are.
 
-    `dataset` is a whole name, the name of a source, or empty. What nobody has an answer for is left out: names that
-    the source does not know, and what reports are about.
+    `dataset` is a whole name, the name of a source, or empty; `but_not` is one that does not count. What nobody has an
+    answer for is left out: names that the source does not know, and what reports are about.
     """
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    params = {"its_dataset": dataset, "its_source": f"{dataset}.%", "pattern": f"%{escaped}%"}
+    params = {"its_dataset": dataset, "its_source": f"{dataset}.%", "pattern": f"%{escaped}%", "but_not": but_not}
     found = tx.rows(_FOUND, **params, most=most, skipped=skipped)
     return [(int(one), str(its), str(name)) for one, its, name in found], int(tx.value(_HOW_MANY, **params))

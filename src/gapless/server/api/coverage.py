@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gapless.app import Gapless
 from gapless.core.dataset import Dataset
 from gapless.core.errors import UsageError
+from gapless.core.events import EVENTS
 from gapless.core.period import wanted
 from gapless.core.redact import redacted
 from gapless.core.span import DAY, Instant, Span, iso
@@ -60,7 +61,9 @@ def heatmap(server: Server, caller: Viewer, asked: Annotated[Drawn, Query()]) ->
         if asked.only:
             found, total = _with_gaps(tx, history, asked, now)
         else:
-            found, total = ledger.search(tx, asked.dataset, asked.q.strip(), asked.limit, asked.offset)
+            found, total = ledger.search(
+                tx, asked.dataset, asked.q.strip(), asked.limit, asked.offset, but_not=EVENTS.name
+            )
         window = _window(history, asked, {name for _, name, _ in found}, now)
         rows = []
         for series_id, name, series in found:
@@ -80,7 +83,7 @@ def gaps(server: Server, caller: Viewer, asked: Annotated[Seen, Query()]) -> Res
     history, now = server.history, server.history.clock.now()
     found: list[tuple[int, str, str, Span, str, str]] = []
     with history.store.read() as tx:
-        listed, total = ledger.search(tx, asked.dataset, asked.q.strip(), SERIES)
+        listed, total = ledger.search(tx, asked.dataset, asked.q.strip(), SERIES, but_not=EVENTS.name)
         window = _window(history, asked, {name for _, name, _ in listed}, now)
         for series_id, name, series in listed:
             dataset = _dataset(history, name)
@@ -118,7 +121,7 @@ def gaps(server: Server, caller: Viewer, asked: Annotated[Seen, Query()]) -> Res
 
 def _with_gaps(tx: Tx, history: Gapless, asked: Seen, now: Instant) -> tuple[list[tuple[int, str, str]], int]:
     """A page of the series that miss something in the window, and how many there are."""
-    listed, _ = ledger.search(tx, asked.dataset, asked.q.strip(), SERIES)
+    listed, _ = ledger.search(tx, asked.dataset, asked.q.strip(), SERIES, but_not=EVENTS.name)
     window = _window(history, asked, {name for _, name, _ in listed}, now)
     found = []
     for one in listed:

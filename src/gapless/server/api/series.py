@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gapless.app import Gapless
 from gapless.core.dataset import Dataset
 from gapless.core.errors import NotFound, UsageError
+from gapless.core.events import EVENTS
 from gapless.core.lazily import pl
 from gapless.core.span import Span, iso
 from gapless.engine import coverage
@@ -24,6 +25,7 @@ from gapless.server.shapes import PAGE, Shape, Text, Word, answer
 from gapless.store import coverage as covered
 from gapless.store import joblist, rows
 from gapless.store import series as ledger
+from gapless.store.database import Tx
 from gapless.store.joblist import Filter
 
 router = APIRouter(tags=["series"], responses=problems())
@@ -70,17 +72,30 @@ def list_series(
         found, total = ledger.search(tx, dataset, q.strip(), limit, offset)
         listed = []
         for series_id, name, series in found:
-            ends = covered.ends(tx, series_id)
+            kept = _kept(tx, server.history, name, series_id)
+            ends, count = kept or (covered.ends(tx, series_id), covered.tallied(tx, series_id))
             listed.append(
                 {
                     "dataset": name,
                     "series": series,
                     "start": iso(ends.start) if ends else None,
                     "end": iso(ends.end) if ends else None,
-                    "rows": covered.tallied(tx, series_id),
+                    "rows": count,
                 }
             )
     return answer({"series": listed, "total": total})
+
+
+def _kept(tx: Tx, history: Gapless, name: str, series_id: int) -> tuple[Span, int] | None:
+    """What there is of a series without a ledger, and how many rows."""
+    if name != EVENTS.name:
+        return None
+    dataset = history.dataset(name)
+    at = rows.bounds(tx, dataset, series_id)
+    if at is None:
+        return None
+    its = Span(at[0], at[1] + 1)
+    return its, rows.count(tx, dataset, series_id, its)
 
 
 @router.get(
