@@ -206,6 +206,7 @@ def test_progress_is_told_without_a_terminal(tmp_path: Path, env: dict[str, str]
         (("db", "copy", "--from", "HERE/nothing.db", "--to", "HERE/b.db"), ("from", "nothing.db")),
         (("db", "copy", "--to", "HERE/gapless.db"), ("to", "source itself")),
         (("db", "backup", "HERE/gapless.db"), ("file", "exists")),
+        (("db", "backup", "HERE/nowhere/b.db"), ("file", "no folder")),
         (("db", "backup", "postgresql://host/db"), ("file", "SQLite")),
         (("db", "restore", "HERE/nothing.db"), ("file", "nothing.db")),
         (("db", "restore", "HERE/gapless.db"), ("database", "source itself")),

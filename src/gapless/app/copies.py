@@ -56,6 +56,9 @@ def backup(settings: Settings, file: str, *, tick: Tick = lambda _: None) -> Cop
     target = _file(settings, file)
     if target.path.exists():
         raise UsageError(f"file: {target.path} exists", field="file", hint="name a new one, or remove it")
+    if not target.path.parent.is_dir():
+        hint = "make it, or name another place"
+        raise UsageError(f"file: there is no folder {target.path.parent}", field="file", hint=hint)
     with _opened(_place(settings, settings.database_url, "database"), "database") as store:
         return _by_fastest_way(Order(store, target, datasets_of(settings), field="file", tick=tick))
 
@@ -115,7 +118,7 @@ def datasets_of(settings: Settings) -> list[Dataset]:
 def _check_idle(clock: Clock, hint: str, store: Store) -> None:
     found = living(store, clock)
     if found:
-        named = ", ".join(f"{one.id} (pid {one.pid} on {one.host})" for one in found)
+        named = ", ".join(f"{one.name} (pid {one.pid} on {one.host})" for one in found)
         raise NotAllowed(f"{store.address} is being worked on by {named}", hint=hint)
 
 

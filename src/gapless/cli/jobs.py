@@ -233,7 +233,8 @@ def _run(opened: Gapless, job: Job, *, here: bool, detach: bool) -> None:
         state = foreground(opened, lambda: opened.run(job.id))
         raise typer.Exit(int(EXITS[state]))
     if detach:
-        detach_worker(opened)
+        if not opened.serving(job.id):
+            detach_worker(opened)
         out.print(f"job {job.id} runs in the background", highlight=False)
         return
     out.print(f"job {job.id} is {job.state}", highlight=False)

@@ -56,7 +56,7 @@ def worker(
         signal.signal(one, lambda *_: stop.set())
     with history(database) as app:
         count = slots_of(slots or str(app.settings.slots))
-        served = queue or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL, Queue.COMPUTE]
+        served = list(dict.fromkeys(queue or ())) or [Queue.LIVE, Queue.DAILY, Queue.BACKFILL, Queue.COMPUTE]
         engine = app.worker(served, count, name=name)
         duties = Duties(app)
         duties.start()
