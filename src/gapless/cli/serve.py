@@ -6,8 +6,10 @@ import ipaddress
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +20,9 @@ from gapless.cli.machine import slots_of
 from gapless.core.errors import UsageError
 from gapless.core.job import Queue
 from gapless.logs import write_logs
+
+if TYPE_CHECKING:
+    from gapless.server.process import Serving
 
 
 class LogFormat(StrEnum):
@@ -53,15 +58,20 @@ def serve(
         where = host or app.settings.host
         _let_somebody_in(app, where)
         app.allow_running(app.settings.running_jobs)
-        works = (slots or str(app.settings.slots)).strip() != "0"
-        if works:
-            app.worker(list(Queue), slots_of(slots or str(app.settings.slots)))
-        duties = Duties(app, makes=works)
-        duties.start()
-        try:
-            _run(app, where, app.settings.port if port is None else port, stop)
-        finally:
-            duties.stop()
+        its_slots = (slots or str(app.settings.slots)).strip()
+        count = None if its_slots == "0" else slots_of(its_slots)
+        # Work begins when the address is ours: who is refused it must not have taken a segment.
+        with _serving(app, where, app.settings.port if port is None else port) as serving:
+            if count is not None:
+                app.worker(list(Queue), count)
+            duties = Duties(app, makes=count is not None)
+            duties.start()
+            try:
+                while not stop.wait(0.25):
+                    serving.check()
+                err.print("stopping", highlight=False)
+            finally:
+                duties.stop()
 
 
 def _let_somebody_in(app: Gapless, host: str) -> None:
@@ -84,8 +94,9 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def _run(app: Gapless, host: str, port: int, stop: threading.Event) -> None:
-    """Serve until told to stop; the loop has a thread of its own, signals stay with this one."""
+@contextmanager
+def _serving(app: Gapless, host: str, port: int) -> Iterator[Serving]:
+    """A server that says where it is; the loop has a thread of its own, signals stay with this one."""
     from gapless.server.process import Serving
 
     with Serving(app, host, port) as serving:
@@ -94,6 +105,4 @@ def _run(app: Gapless, host: str, port: int, stop: threading.Event) -> None:
             # On standard error and nowhere else: whoever reads it becomes the admin.
             link = f"{serving.url}/setup?token={app.accounts.offer_setup()}"
             err.print(f"make the first account: {link}", highlight=False, markup=False)
-        while not stop.wait(0.25):
-            serving.check()
-        err.print("stopping", highlight=False)
+        yield serving
