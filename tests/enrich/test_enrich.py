@@ -515,6 +515,8 @@ def test_what_has_not_happened_is_not_valued_and_outcomes_are_waited_for(databas
         add(history, rows)
         job = run(history, overwrite=True)
         assert (job.state, job.series_count) == (JobState.DONE, 1)
+        (vouched,) = history.certificate(job.id)["series"]
+        assert (vouched["rows"], len(vouched["ranges"]), vouched["emptyCells"]) == (2, 1, 0)
         old, fresh, coming = stored(history, "AAPL")
         assert (old["return_60"] is None, fresh["return_60"] is None) == (False, True)
         assert (fresh["valued_at"] is None, coming["valued_at"] is None) == (False, True)

@@ -173,10 +173,14 @@ def certificate(store: Store, catalogue: Catalogue, verbs: Jobs, job_id: int) ->
 
 def _vouch(tx: Tx, dataset: Dataset, job: Job, series_id: int, name: str) -> dict[str, Any]:
     within = [job.span]
-    known = intersect(coverage.spans(tx, series_id, job.span), within)
+    if dataset.has_ledger:
+        known = intersect(coverage.spans(tx, series_id, job.span), within)
+        empty = [hole for part in known for hole in rows.empties(tx, dataset, series_id, part)]
+    else:
+        # Of events: all that there were. Where there are none, there was none.
+        known, empty = within if job.state == JobState.DONE else [], []
     count, digest = rows.content(tx, dataset, series_id, job.span)
     since, _ = series.since(tx, series_id)
-    empty = [hole for part in known for hole in rows.empties(tx, dataset, series_id, part)]
     return {
         "series": name,
         "ranges": [_pair(one) for one in known],
