@@ -126,6 +126,7 @@ def test_a_backup_brings_a_history_back(tmp_path: Path, upbit: SandboxProcess, k
         settings = replace(settings, database_url=postgresql_url)
     vouched = certificate(settings)
     file = tmp_path / "backup" / "one.db"
+    file.parent.mkdir()
     assert told("db", "backup", str(file), env=env)["rows"] > 4000
     assert [one.name for one in file.parent.iterdir()] == [file.name]
     content = file.read_bytes()
@@ -145,13 +146,13 @@ def test_a_backup_brings_a_history_back(tmp_path: Path, upbit: SandboxProcess, k
 
 @contextmanager
 def working(env: dict[str, str]) -> Iterator[str]:
-    """A real worker; its id."""
+    """A real worker; its name."""
     process = command("worker", env=env)
     try:
         with closing(open_store(env["GAPLESS_DATABASE_URL"])) as store:
             until(lambda: bool(read(store, workers.every)), 30)
             (one,) = read(store, workers.every)
-        yield one.id
+        yield one.name
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)
