@@ -81,7 +81,8 @@ def test_from_the_first_start_to_a_finished_job_and_over_a_restart(env: dict[str
             body = {"dataset": MINUTES, "series": "KRW-BTC", "start": "2024-01-01", "end": "2024-01-01"}
             job = api.post("/api/batch/jobs", json=body).json()["id"]
             until(lambda: api.get(f"/api/batch/jobs/{job}").json()["state"] == "done", 60)
-            assert [one["slots"] for one in api.get("/api/system").json()["workers"]] == [8]
+            # It listens first; its row is brought up to date at its next beat.
+            until(lambda: [its["slots"] for its in api.get("/api/system").json()["workers"]] == [8], 30)
     logged = [json.loads(line) for line in one.lines if line.startswith("{")]
     assert {"server.started", "server.stopped", "job.made", "job.done"} <= {line["event"] for line in logged}
     assert secret not in "".join(one.lines)
